@@ -1,0 +1,87 @@
+# Two commands do everything on a machine that has Python >= 3.11 and make:  `make up`  and  `make test`.
+# Set-up happens in .venv and runs once: the stamp files below are older than what they were made from, or it is done again.
+
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp lies inside the thing it stands for: removing .venv or node_modules removes it too.
+RUNTIME := $(VENV)/.runtime-installed
+TESTTOOLS := $(VENV)/.test-tools-installed
+PYPROJECTS := brokers/pyproject.toml emitter/pyproject.toml node/pyproject.toml
+CHAT_PACKAGES := examples/chat/node_modules/.installed
+INTEROP_PACKAGES := tests/interop/js/node_modules/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up install setup test test-all soak bench lint docs coverage clean
+
+help:
+	@echo "make up         install, start the chat example on http://127.0.0.1:$(PORT)"
+	@echo "make test       install, run the suite (15 minutes at most on 2 cores)"
+	@echo "make test-all   the long matrices and official suites as well (60 minutes at most)"
+	@echo "make soak       what must stay green when repeated; by hand"
+	@echo "make bench      measure against the peers that are installed; writes bench/RESULTS.md"
+	@echo "make lint       ruff, mypy --strict, import contracts, generated pages"
+	@echo "make docs       write the generated pages anew"
+
+# ------------------------------------------------------------------------------------------------ set-up
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one:  make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(RUNTIME): $(VENV)/pyvenv.cfg $(PYPROJECTS) constraints.txt
+	$(PIP) --editable ./brokers --editable ./emitter --editable ./node
+	@touch $@
+
+$(TESTTOOLS): $(RUNTIME) tests/requirements.txt
+	$(PIP) --requirement tests/requirements.txt
+	@touch $@
+
+# $(dir)/package.json may be missing (nothing to install) and npm may be missing (the example then takes the client from
+# a CDN, and the tests that need the packages say so). Exact versions stand in package.json; no lock file is written.
+%/node_modules/.installed: $(wildcard examples/chat/package.json tests/interop/js/package.json)
+	@if [ ! -f $*/package.json ]; then exit 0; \
+	elif ! command -v npm >/dev/null 2>&1; then echo "npm is not installed: $*/package.json is left alone"; \
+	else echo "npm install in $*" && cd $* \
+	  && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
+
+install: $(RUNTIME)
+
+setup: $(TESTTOOLS) $(CHAT_PACKAGES) $(INTEROP_PACKAGES)
+
+# ------------------------------------------------------------------------------------------------ run
+up: $(RUNTIME) $(CHAT_PACKAGES)
+	exec $(BIN)/roomcast run examples.chat.app:app --host 127.0.0.1 --port $(PORT)
+
+# ------------------------------------------------------------------------------------------------ check
+test: setup
+	$(BIN)/python -m pytest
+
+test-all: setup
+	$(BIN)/python -m pytest -m "not soak"
+
+soak: setup
+	$(BIN)/python -m pytest -m soak --timeout=0
+
+bench: setup
+	$(BIN)/python -m bench
+
+coverage: setup
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+lint: $(TESTTOOLS)
+	$(BIN)/ruff check .
+	$(BIN)/mypy brokers/roomcast_brokers emitter/roomcast_emitter node/roomcast tests tools bench examples
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate_docs.py --check
+
+docs: $(RUNTIME)
+	$(BIN)/python tools/generate_docs.py
+
+clean:
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf examples/chat/node_modules tests/interop/js/node_modules
