@@ -41,9 +41,10 @@ $(TESTTOOLS): $(RUNTIME) tests/requirements.txt
 	$(PIP) --requirement tests/requirements.txt
 	@touch $@
 
-# $(dir)/package.json may be missing (nothing to install) and npm may be missing (the example then takes the client from
+# package.json may be missing (nothing to install) and npm may be missing (the example then takes the client from
 # a CDN, and the tests that need the packages say so). Exact versions stand in package.json; no lock file is written.
-%/node_modules/.installed: $(wildcard examples/chat/package.json tests/interop/js/package.json)
+.SECONDEXPANSION:
+%/node_modules/.installed: $$(wildcard $$*/package.json)
 	@if [ ! -f $*/package.json ]; then exit 0; \
 	elif ! command -v npm >/dev/null 2>&1; then echo "npm is not installed: $*/package.json is left alone"; \
 	else echo "npm install in $*" && cd $* \

@@ -1,0 +1,1 @@
+"""The node without I/O: sockets, rooms, handlers, acknowledgements, counters."""
