@@ -75,7 +75,7 @@ class Upgrade(msgspec.Struct, frozen=True):
 
 
 class Surplus(msgspec.Struct, frozen=True):
-    """A WebSocket for a session that has one, or a candidate: accept it (101), close it at once; the session goes on."""
+    """A WebSocket for a session that has one, or a candidate: accept it (101) and close it at once; change nothing."""
 
     session: SessionView
 
