@@ -3,7 +3,8 @@
     roomcast run tests.interop.conformance_app:app --port 3000
 
 ``/engine.io/`` sends every message back as it came. ``/socket.io/``: the main namespace tells each client its CONNECT
-payload in ``auth``, answers ``message`` with ``message-back``, acknowledges ``message-with-ack``; ``/custom`` has ``auth`` only.
+payload in ``auth``, answers ``message`` with ``message-back`` and acknowledges ``message-with-ack``; ``/custom`` has
+``auth`` only.
 """
 
 from __future__ import annotations
@@ -58,6 +59,4 @@ async def message_with_ack(sid: str, *args: Any) -> tuple[Any, ...]:
     return args
 
 
-app = roomcast.ASGIApp(
-    sio, other_asgi_app=roomcast.ASGIApp(eio, socketio_path="engine.io")
-)
+app = roomcast.ASGIApp(sio, other_asgi_app=roomcast.ASGIApp(eio, socketio_path="engine.io"))
