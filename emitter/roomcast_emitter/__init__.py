@@ -1,7 +1,7 @@
 """Write to all clients of a cluster from a process that serves none.
 
-The emitter itself arrives with the cluster release, together with the first broker that reaches beyond one process. Until
-then this package holds its version and its errors, and nothing that could be taken for more.
+The emitter itself arrives with the cluster release, together with the first broker that reaches beyond one process.
+Until then this package holds its version and its errors, and nothing that could be taken for more.
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""The errors of brokers, and whose fault each of them is.
+
+::
+
+    BrokerError
+    ├── BrokerURLError (ValueError)         the operator's: a URL that names no back end, or wrongly
+    ├── MissingExtraError (ImportError)     the operator's: the back end's package is not installed; names the extra
+    ├── AddressError (ValueError)           the application's: a target or channel that cannot exist
+    ├── RoomTypeError (TypeError)           the application's: a room name that cannot travel
+    ├── MessageTooLargeError (ValueError)   the application's: more than one broker message may hold
+    ├── BrokerUnreachableError (ConnectionError)   nobody's here: the broker is away; trying again later may help
+    └── BrokerClosedError                   the caller's: used before open() or after close()
+"""
+
+from __future__ import annotations
+
+
+class BrokerError(Exception):
+    """Root of the tree."""
+
+
+class BrokerURLError(BrokerError, ValueError):
+    """The URL of a broker names no back end, or something in it cannot work. Never quotes the URL: it may hold a
+    password.
+    """
+
+
+class MissingExtraError(BrokerError, ImportError):
+    """The back end exists, but the package it needs is not installed; the message is the command that installs it."""
+
+
+class AddressError(BrokerError, ValueError):
+    """A target or a channel that cannot exist; raised before anything is sent."""
+
+
+class RoomTypeError(BrokerError, TypeError):
+    """A room whose name is neither ``str`` nor ``int`` has no name on other nodes."""
+
+
+class MessageTooLargeError(BrokerError, ValueError):
+    """The message does not fit into one broker message; raised before anything is sent."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size:,} bytes are more than the {limit:,} that one broker message may hold")
+        self.size = size
+        self.limit = limit
+
+
+class BrokerUnreachableError(BrokerError, ConnectionError):
+    """The broker did not take it; nothing is known to have been delivered."""
+
+
+class BrokerClosedError(BrokerError):
+    """The broker was used before ``open()`` or after ``close()``."""
