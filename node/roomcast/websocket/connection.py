@@ -88,7 +88,7 @@ class NotOpen(RoomcastError):
 
 
 class ServerConnection:
-    """One connection. ``max_message`` (bytes) and ``max_fragments`` (frames) bound what a client may send as one message.
+    """One connection. ``max_message`` (bytes) and ``max_fragments`` (frames) bound one message from the client.
 
     ``deflate`` is what the handshake agreed upon; then messages from ``compression_threshold`` bytes on are compressed.
     """

@@ -24,7 +24,7 @@ _FINAL = b"\3\0"  # an empty last block: only a stream that is whole so far reac
 _AFTER_FINAL = frozenset({b"", _TAIL + _FINAL, b"\0" + _TAIL + _FINAL})
 
 _BITS = re.compile(rb"8|9|1[0-5]")
-_COMPRESSED = 0xC0  # FIN and RSV1
+_FIN, _RSV1 = 0x80, 0x40
 
 
 class TooLong(MessageFault):
@@ -64,15 +64,14 @@ def deflate(payload: bytes) -> bytes:
 def compress_unit(unit: bytes, threshold: int = 0) -> bytes:
     """A unit of whole, unmasked frames with every message of at least ``threshold`` bytes deflated.
 
-    The same for every connection that has the extension, so callers keep it. A message that would grow, and control
-    frames (section 6), stay as they are.
+    The same for every connection that has the extension, so callers keep it. Control frames stay as they are (section 6).
     """
     frames = []
     for opcode, payload in split_frames(unit):
-        packed = deflate(payload) if opcode in (TEXT, BINARY) and len(payload) >= threshold else payload
-        shorter = len(packed) < len(payload)
-        body = packed if shorter else payload
-        frames.append(head((_COMPRESSED if shorter else 0x80) | opcode, len(body)) + body)
+        first = _FIN | opcode
+        if opcode in (TEXT, BINARY) and len(payload) >= threshold:
+            first, payload = first | _RSV1, deflate(payload)
+        frames.append(head(first, len(payload)) + payload)
     return b"".join(frames)
 
 
