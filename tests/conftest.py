@@ -1,0 +1,63 @@
+"""Runs ``async def test_…`` in an event loop of its own, and lets tests be parametrised by the way bytes take."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvloop
+
+LONGEST_TEST = 60.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
+"""Seconds after which an async test has failed."""
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-loop", action="store_true", help="run each path under asyncio and under uvloop")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "differs: python-socketio behaves differently, on purpose (docs/migrating.md)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``flavour``: each path into the server; ``way``: each path and each transport of the client."""
+    if not {"flavour", "way"} & set(metafunc.fixturenames):
+        return
+    from tests.support import inprocess  # only these tests need uvicorn
+
+    everything = metafunc.config.getoption("--every-loop")
+    for name, ways in (
+        ("flavour", inprocess.EVERY_FLAVOUR if everything else inprocess.FLAVOURS),
+        ("way", inprocess.EVERY_WAY if everything else inprocess.WAYS),
+    ):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, ways, ids=str)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    way = arguments.get("way", arguments.get("flavour"))
+    with asyncio.Runner(loop_factory=LOOPS[way.loop if way else "uvloop"]) as runner:
+        runner.run(_bounded(pyfuncitem.obj, arguments))
+    return True
+
+
+async def _bounded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Run the test within its time; what nobody caught in a task or a callback fails it as well."""
+    uncaught: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
+    await asyncio.wait_for(test(**arguments), LONGEST_TEST)
+    assert not uncaught, uncaught
