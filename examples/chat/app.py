@@ -134,6 +134,7 @@ async def enter(sid: str, name: str, key: str, room: Room) -> None:
     if old:
         await leave(person, old)
     if before:
+        await sio.emit("replaced", to=before.sid)
         await sio.disconnect(before.sid)
 
 

@@ -38,6 +38,7 @@ function connect(io) {
   socket.on("message", onMessage);
   socket.on("delivered", onDelivered);
   socket.on("typing", onTyping);
+  socket.on("replaced", () => leave("You went on in another tab."));
 }
 
 function showConnected() {
@@ -54,13 +55,15 @@ function onRefused(error) {
 
 function onDisconnect(reason) {
   forgetTypists();
-  if (reason === "io server disconnect") leave("This chat went on in another tab.");
-  else if (socket?.active) view.showState("waiting", navigator.onLine ? "Reconnecting…" : "Offline");
+  if (!socket) return; // we left
+  view.showState("waiting", navigator.onLine ? "Reconnecting…" : "Offline");
+  if (reason === "io server disconnect") socket.connect(); // the only reason after which the client waits to be asked
 }
 
 function leave(problem = "") {
-  socket?.disconnect();
+  const left = socket;
   socket = null;
+  left?.disconnect();
   forgetTypists();
   view.toggleSide(false);
   view.clearMessages();

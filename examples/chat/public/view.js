@@ -66,8 +66,8 @@ export function addMessage({ id, name, text, at }, mine) {
   const time = make("time", { textContent: clock.format(at), dateTime: new Date(at).toISOString() });
   const item = make("li", { className: mine ? "message mine" : "message" },
     make("div", { className: "who" }, avatar(name), make("span", { className: "name", textContent: name })),
-    make("div", { className: "bubble" },
-      make("p", { className: "text", dir: "auto", textContent: text }),
+    make("div", { className: "bubble", dir: "auto" },
+      make("p", { className: "text", textContent: text }),
       make("p", { className: "meta" }, time)));
   Object.assign(item.dataset, { id, name });
   add(item, { mine });

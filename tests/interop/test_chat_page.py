@@ -1,0 +1,155 @@
+"""The chat example in real browser tabs: headless Chromium on the page, `roomcast run` behind it.
+
+The scenarios are in ``browser/*.mjs``. Where node, Chromium or a package is missing they are skipped and say what to
+install; with ``CI=true`` they fail instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.support.patience import PATIENCE
+from tests.support.server import ROOT, ServerProcess, running_server
+
+BROWSER = Path(__file__).parent / "browser"
+CHAT = ROOT / "examples" / "chat"
+CLIENT = CHAT / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+SCENARIO_PATIENCE = 5 * PATIENCE
+"""Seconds for a whole scenario; every single wait in it is shorter."""
+
+pytestmark = pytest.mark.timeout(2 * SCENARIO_PATIENCE)
+
+
+def unavailable(what: str) -> NoReturn:
+    """Skip, naming what to install; fail where everything has to be there."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        unavailable("node is missing: install Node.js 18 or newer (apt: nodejs)")
+    seen = subprocess.run(
+        [found, "-e", "require.resolve('playwright-core')"], cwd=BROWSER, capture_output=True, check=False
+    )
+    if seen.returncode:
+        unavailable("playwright-core is missing: run `npm install --no-package-lock` in tests/interop/browser")
+    return found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if found is None:
+        unavailable("Chromium is missing: install it (apt: chromium)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def client() -> Path:
+    if not CLIENT.exists():
+        unavailable("socket.io-client is missing: run `npm install --no-package-lock` in examples/chat")
+    return CLIENT
+
+
+@pytest.fixture
+def server(client: Path) -> Iterator[ServerProcess]:
+    with running_server("examples.chat.app:app") as process:
+        yield process
+
+
+class Scenario:
+    """Plays one ``.mjs`` file against a server, and does to the server what the file asks for: stop, start."""
+
+    def __init__(self, server: ServerProcess, node: str, chromium: str, shots: Path) -> None:
+        self.server = server
+        self.shots = shots
+        self._node = node
+        self._env = {**os.environ, "CHAT_URL": server.url, "CHROMIUM": chromium, "SHOTS": str(shots)}
+
+    def play(self, name: str) -> None:
+        """Raises AssertionError with all that the browser had to say when the scenario does not succeed."""
+        with (
+            (self.shots / "errors.txt").open("w+") as errors,
+            subprocess.Popen(
+                [self._node, str(BROWSER / name)],
+                env=self._env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            try:
+                self._obey(process)
+                process.wait(SCENARIO_PATIENCE)
+            finally:
+                process.kill()
+            errors.seek(0)
+            assert process.returncode == 0, f"{name}, screenshots in {self.shots}:\n{errors.read()}"
+
+    def _obey(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        for word in process.stdout:  # ends when the scenario does
+            {"stop\n": self.server.stop, "start\n": self._start_again}[word]()
+            process.stdin.write("done\n")
+            process.stdin.flush()
+
+    def _start_again(self) -> None:
+        self.server.start(self.server.port)
+
+
+@pytest.fixture
+def scenario(server: ServerProcess, node: str, chromium: str, tmp_path: Path) -> Scenario:
+    return Scenario(server, node, chromium, tmp_path)
+
+
+def test_two_people_talk_in_rooms(scenario: Scenario) -> None:
+    scenario.play("talk.mjs")
+
+
+def test_who_loses_the_network_returns_to_the_room(scenario: Scenario) -> None:
+    scenario.play("away.mjs")
+
+
+def test_pages_survive_a_restart_of_the_server(scenario: Scenario) -> None:
+    scenario.play("restart.mjs")
+
+
+def test_page_fits_desk_and_phone_by_day_and_night(scenario: Scenario) -> None:
+    scenario.play("looks.mjs")
+    sizes = {shot.stem: png_size(shot) for shot in scenario.shots.glob("*.png")}
+    assert sizes["phone-dark"] == sizes["phone-light"] == sizes["phone-side"] == (780, 1688)
+    assert sizes["desk-dark"] == sizes["desk-light"] == (1280, 800)
+
+
+def png_size(picture: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the IHDR chunk (PNG, section 11.2.1)."""
+    width, height = struct.unpack(">II", picture.read_bytes()[16:24])
+    return width, height
+
+
+@pytest.mark.parametrize("page", ["chat/public/client.js", "fastapi_app/index.html"])
+def test_the_cdn_copy_is_checked_against_the_npm_file(page: str, client: Path) -> None:
+    digest = base64.b64encode(hashlib.sha384(client.read_bytes()).digest()).decode()
+    text = (ROOT / "examples" / page).read_text()
+    version = re.search(r'"socket\.io-client": "([\d.]+)"', (CHAT / "package.json").read_text())
+    assert version is not None
+    assert f'"sha384-{digest}"' in text
+    assert f"/socket.io-client@{version[1]}/dist/socket.io.min.js" in text
