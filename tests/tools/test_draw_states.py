@@ -34,14 +34,12 @@ def test_a_page_without_markers_is_refused(page: str) -> None:
 
 def test_events_that_lead_the_same_way_share_an_arrow() -> None:
     table = {("a", "x"): "b c", ("a", "y"): "b c"}
-    assert diagram("a", table) == "\n".join(
-        [
-            "```mermaid",
-            "stateDiagram-v2",
-            '    state "b c" as b_c',
-            "    [*] --> a",
-            "    a --> b_c: x / y",
-            "    b_c --> [*]",
-            "```",
-        ]
-    )
+    assert diagram("a", table).splitlines() == [
+        "```mermaid",
+        "stateDiagram-v2",
+        '    state "b c" as b_c',
+        "    [*] --> a",
+        "    a --> b_c: x / y",
+        "    b_c --> [*]",
+        "```",
+    ]

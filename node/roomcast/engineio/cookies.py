@@ -33,7 +33,7 @@ def render(option: Option, sid: str, secure: bool) -> bytes | None:
         return None
     attributes = {"name": option, **_PLAIN} if isinstance(option, str) else dict(option)
     name = attributes.pop("name", DEFAULT_NAME)
-    told = {key.lower() for key in attributes}
+    told = {str(key).lower() for key in attributes}
     if "httponly" not in told:
         attributes["HttpOnly"] = True
     if secure and "secure" not in told:

@@ -33,15 +33,14 @@ class OriginPolicy:
     check, no headers. A coroutine function is refused, since what it returns before it is awaited is always true.
     """
 
-    __slots__ = ("_allows", "_credentials", "_open", "_wildcard", "active")
+    __slots__ = ("_credentials", "_rule", "_wildcard", "active")
 
     def __init__(self, allowed: Allowed = None, credentials: bool = True) -> None:
         self.active = not (isinstance(allowed, Collection) and not isinstance(allowed, str) and not allowed)
-        self._allows = _rule(allowed)
-        self._open = self._allows is _everyone  # the check can be spared
+        self._rule = _rule(allowed)
         self._credentials: Headers = (_CREDENTIALS,) if credentials else ()
         # Browsers refuse the wildcard together with credentials, so those get their own origin echoed.
-        self._wildcard = self._open and not credentials
+        self._wildcard = self._rule is None and not credentials
 
     def allows(self, request: Request) -> bool:
         """Whether the request may go on. Raises what the application's callable raises."""
@@ -50,7 +49,7 @@ class OriginPolicy:
             return True
         if origin.translate(None, _ILLEGAL) != origin:
             return False
-        return self._open or self._allows(origin, request)
+        return self._rule is None or self._rule(origin, request)
 
     def headers(self, request: Request, allowed: bool | None = None) -> Headers:
         """What every answer to this request carries; ``allowed`` is what :meth:`allows` said, to spare asking again."""
@@ -77,8 +76,8 @@ class OriginPolicy:
         return response.empty(204, extra=headers + extra)
 
 
-def _rule(allowed: Allowed) -> Callable[[bytes, Request], bool]:
-    """The check for origins that are well formed and present."""
+def _rule(allowed: Allowed) -> Callable[[bytes, Request], bool] | None:
+    """The check for an origin that is well formed; None when every one may come in."""
     if allowed is None:
         return _same_origin
     if callable(allowed):
@@ -87,13 +86,9 @@ def _rule(allowed: Allowed) -> Callable[[bytes, Request], bool]:
     if not all(isinstance(name, str) for name in names):
         raise SettingsError("cors_allowed_origins holds something that is not a string")
     if "*" in names or not names:
-        return _everyone
+        return None
     listed = frozenset(name.encode() for name in names)
     return lambda origin, request: origin in listed
-
-
-def _everyone(_origin: bytes, _request: Request) -> bool:
-    return True
 
 
 def _same_origin(origin: bytes, request: Request) -> bool:
@@ -122,7 +117,7 @@ def _takes_environ(function: Callable[..., Any]) -> bool:
         return False
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # written in C without a signature
+    except (TypeError, ValueError):  # written in C, or too clever
         return False
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1 or any(each.kind is each.VAR_POSITIONAL for each in parameters)

@@ -86,7 +86,7 @@ class Environ(dict[str, Any]):
 
     def _fill(self) -> None:
         if self._state == _LAZY:
-            written = super().copy()
+            written = dict(super().items())  # dict.copy() would come back to keys(), since that is overridden
             self._state = _OWN if written else _FILLED
             super().update(everything(self._request))
             super().update(written)
@@ -123,8 +123,7 @@ class Environ(dict[str, Any]):
 
     def copy(self) -> dict[str, Any]:
         """A plain dict of everything."""
-        self._fill()
-        return super().copy()
+        return dict(self.items())
 
     __copy__ = copy
 

@@ -109,8 +109,8 @@ class Wheel(Generic[B]):
     def extend(self, seconds: float) -> None:
         """Give everybody whose pong is awaited that much more time: the node itself stood still, and pongs lie unread.
 
-        Those who are pinged after it have the usual time. With no more ``seconds`` than the standstill took, the queue stays
-        in order; with more, some may be found out late by the difference.
+        Those who are pinged after it have the usual time. As long as ``seconds`` is no more than the standstill took,
+        the queue stays in order; with more, some may be found out late by the difference.
         """
         if self._answers.next is not self._answers:
             self._grace += seconds
