@@ -1,4 +1,4 @@
-"""The chat example in real browser tabs: headless Chromium on the page, `roomcast run` behind it.
+"""The examples in real browser tabs: headless Chromium on the page, `roomcast run` behind it.
 
 The scenarios are in ``browser/*.mjs``. Where node, Chromium or a package is missing they are skipped and say what to
 install; with ``CI=true`` they fail instead.
@@ -80,7 +80,13 @@ class Scenario:
         self.server = server
         self.shots = shots
         self._node = node
-        self._env = {**os.environ, "CHAT_URL": server.url, "CHROMIUM": chromium, "SHOTS": str(shots)}
+        self._env = {
+            **os.environ,
+            "CHAT_URL": server.url,
+            "CHROMIUM": chromium,
+            "SHOTS": str(shots),
+            "CLIENT": str(CLIENT),
+        }
 
     def play(self, name: str) -> None:
         """Raises AssertionError with all that the browser had to say when the scenario does not succeed."""
@@ -137,6 +143,18 @@ def test_page_fits_desk_and_phone_by_day_and_night(scenario: Scenario) -> None:
     sizes = {shot.stem: png_size(shot) for shot in scenario.shots.glob("*.png")}
     assert sizes["phone-dark"] == sizes["phone-light"] == sizes["phone-side"] == (780, 1688)
     assert sizes["desk-dark"] == sizes["desk-light"] == (1280, 800)
+
+
+def test_without_the_npm_package_the_client_comes_from_the_cdn(scenario: Scenario) -> None:
+    scenario.play("cdn.mjs")
+
+
+@pytest.mark.parametrize("module", ["app", "mounted"])
+def test_fastapi_example_shows_orders_on_every_page(
+    module: str, client: Path, node: str, chromium: str, tmp_path: Path
+) -> None:
+    with running_server(f"examples.fastapi_app.{module}:app") as server:
+        Scenario(server, node, chromium, tmp_path).play("kitchen.mjs")
 
 
 def png_size(picture: Path) -> tuple[int, int]:
