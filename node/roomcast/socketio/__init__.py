@@ -1,0 +1,1 @@
+"""Socket.IO, protocol revision 5, without I/O: packets and their two encodings, attachments, acknowledgements."""
