@@ -64,7 +64,7 @@ def deflate(payload: bytes) -> bytes:
 def compress_unit(unit: bytes, threshold: int = 0) -> bytes:
     """A unit of whole, unmasked frames with every message of at least ``threshold`` bytes deflated.
 
-    The same for every connection that has the extension, so callers keep it. Control frames stay as they are (section 6).
+    The same for every connection that has the extension, so callers keep it. Control frames stay as they are (6).
     """
     frames = []
     for opcode, payload in split_frames(unit):

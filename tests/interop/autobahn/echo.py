@@ -1,7 +1,7 @@
 """A bare WebSocket echo server on ``roomcast.websocket.connection``: what the Autobahn cases are run against.
 
-``python -m tests.interop.autobahn.echo [deflate]`` listens on a free port of the loopback, writes its number to standard
-output, and serves until its standard input ends.
+``python -m tests.interop.autobahn.echo [deflate]`` listens on a free port of the loopback, writes its number to
+standard output, and serves until its standard input ends.
 """
 
 from __future__ import annotations
