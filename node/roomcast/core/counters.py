@@ -99,10 +99,10 @@ def _nothing() -> int:
 
 
 class Counters:
-    """One per server. The core and the drivers write, the exposition reads; all in the same thread.
+    """One per server. The core and the drivers write, the exposition reads.
 
     ``in`` is from clients, ``out`` is to clients. The node puts its own functions into the three gauges; they are
-    called once per scrape and may walk over all clients.
+    called once per scrape and may walk over all clients, on a copy: a user's own registry may be scraped in a thread.
     """
 
     __slots__ = (
