@@ -79,9 +79,11 @@ lint: $(TESTTOOLS)
 	$(BIN)/mypy brokers/roomcast_brokers emitter/roomcast_emitter node/roomcast tests tools bench examples
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_docs.py --check
+	$(BIN)/python tools/draw_states.py --check
 
 docs: $(RUNTIME)
 	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python tools/draw_states.py
 
 clean:
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
