@@ -79,3 +79,5 @@ def test_a_bad_import_breaks_its_contract(contract: str, file: str, line: str, c
     run = lint_imports(copy, "--contract", contract)
     assert run.returncode == 1, run.stdout + run.stderr
     assert "0 kept, 1 broken" in run.stdout, run.stdout
+    spoilt = file.split("/", 1)[1].removesuffix(".py").replace("/", ".")
+    assert f"- {spoilt} -> " in run.stdout, run.stdout
