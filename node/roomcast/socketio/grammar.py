@@ -62,7 +62,7 @@ def write_head(type: int, namespace: str, id: int | None = None, attachments: in
     count = f"{attachments}-" if type in _BINARY else ""
     name = "" if namespace == "/" else namespace + ","
     number = "" if id is None else id
-    return f"{type}{count}{name}{number}".encode()
+    return f"{type}{count}{name}{number}".encode("utf-8", "replace")
 
 
 def read_id(digits: bytes) -> int:

@@ -174,9 +174,9 @@ class _Leaving(Rebuilder):
 def _fast_decoder(limits: CodecLimits) -> Callable[[bytes], list[Any]]:
     """msgspec's decoder for what needs no further check: few levels, integers of 64 bits. It refuses the rest."""
     largest = min(2**63, 10**limits.max_integer_digits) - 1
-    integer = Annotated[int, msgspec.Meta(ge=-largest, le=largest)]
+    integer: Any = Annotated[int, msgspec.Meta(ge=-largest, le=largest)]
     levels = min(PLAIN_DEPTH, limits.max_json_depth)
-    return msgspec.json.Decoder(array_of(nested(integer, str, levels - 1))).decode
+    return msgspec.json.Decoder(array_of(nested(integer | float | str | bool | None, str, levels - 1))).decode
 
 
 def _no_fast_decoder(data: bytes) -> list[Any]:

@@ -30,12 +30,11 @@ BINARY_TYPES = (bytes, bytearray, memoryview)
 
 
 @cache
-def nested(integer: Any, key: Any, depth: int) -> Any:
-    """The type of plain values with at most ``depth`` containers around each other, dict keys being ``key``."""
-    scalar = integer | float | str | bool | None
+def nested(scalar: Any, key: Any, depth: int) -> Any:
+    """The type of a ``scalar``, or of containers with at most ``depth`` levels of it, dict keys being ``key``."""
     if depth <= 0:
         return scalar
-    inner = nested(integer, key, depth - 1)
+    inner = nested(scalar, key, depth - 1)
     return scalar | array_of(inner) | GenericAlias(dict, (key, inner))
 
 
@@ -44,9 +43,11 @@ def array_of(item: Any) -> Any:
     return GenericAlias(list, (item,))
 
 
+SCALAR = int | float | str | bool | None
+
 # As fields of a struct, for msgspec keeps what it knows about a struct but would study a bare list type at every call.
-JsonArgs = msgspec.defstruct("JsonArgs", [("args", array_of(nested(int, int | str, PLAIN_DEPTH)))], array_like=True)
-MsgpackArgs = msgspec.defstruct("MsgpackArgs", [("args", array_of(nested(int, str, PLAIN_DEPTH)))], array_like=True)
+JsonArgs = msgspec.defstruct("JsonArgs", [("args", array_of(nested(SCALAR, int | str, PLAIN_DEPTH)))], array_like=True)
+MsgpackArgs = msgspec.defstruct("MsgpackArgs", [("args", array_of(nested(SCALAR, str, PLAIN_DEPTH)))], array_like=True)
 
 
 def well_formed(text: str) -> str:
@@ -94,6 +95,10 @@ class Rebuilder:
         self.attachments.append(data)
         return {"_placeholder": True, "num": len(self.attachments) - 1}
 
+    def real(self, number: float) -> float | None:
+        """What stands in the data for a float: here nothing for infinity and NaN, as JSON.stringify does."""
+        return number if isfinite(number) else None
+
     def foreign(self, value: Any, depth: int) -> Any:
         """The plain form of an object of no plain type. Raises UnencodableError."""
         try:
@@ -140,7 +145,7 @@ _MAKERS: tuple[tuple[type | tuple[type, ...], Maker], ...] = (
     (str, lambda rebuilder, value, depth: well_formed(str.__str__(value))),
     (dict, lambda rebuilder, value, depth: {_key(k): rebuilder.value(v, depth - 1) for k, v in value.items()}),
     ((list, tuple), lambda rebuilder, value, depth: [rebuilder.value(item, depth - 1) for item in value]),
-    (float, lambda rebuilder, value, depth: float(value) if isfinite(value) else None),
+    (float, lambda rebuilder, value, depth: rebuilder.real(float(value))),
     (int, lambda rebuilder, value, depth: int(value)),
     (BINARY_TYPES, lambda rebuilder, value, depth: rebuilder.binary(bytes(value))),
 )
