@@ -10,6 +10,7 @@ import pytest
 from tests.support.server import ServerProcess, running_server
 
 CONFORMANCE_APP = "tests.interop.conformance_app:app"
+INTEROP_APP = "tests.interop.interop_app:app"
 ANOTHER_SERVER = os.environ.get("ROOMCAST_CONFORMANCE_URL")
 """A server that runs already, roomcast or not ("http://127.0.0.1:3000"): the cases are then run against that one."""
 
@@ -26,6 +27,14 @@ def conformance_url(request: pytest.FixtureRequest) -> Iterator[str]:
     with running_server(CONFORMANCE_APP, request.param) as server:
         request.config.stash[SERVERS].append(server)
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def interop(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """The application of ``interop_app.py`` over the fast path."""
+    with running_server(INTEROP_APP, os.environ.get("ROOMCAST_INTEROP_FLAVOUR", "fast")) as server:
+        request.config.stash[SERVERS].append(server)
+        yield server
 
 
 SERVERS = pytest.StashKey[list[ServerProcess]]()

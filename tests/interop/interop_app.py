@@ -1,0 +1,106 @@
+"""An application as users of python-socketio write it: nothing but its public names. The official clients talk to it.
+
+Three servers in one process: ``/socket.io/`` as it comes, ``/msgpack.io/`` with the MessagePack serializer, and
+``/quick.io/`` with a heartbeat that finds a silent client within half a second.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import roomcast as socketio
+
+
+class Rooms(socketio.AsyncNamespace):
+    """``/room``: members of a room hear each other, not themselves."""
+
+    async def on_join(self, sid: str, room: str) -> list[str]:
+        await self.enter_room(sid, room)
+        return [name for name in self.rooms(sid) if name != sid]
+
+    async def on_leave(self, sid: str, room: str) -> None:
+        await self.leave_room(sid, room)
+
+    async def on_say(self, sid: str, room: str, text: str) -> str:
+        await self.emit("said", text, room=room, skip_sid=sid)
+        return "said"
+
+
+def add_life(sio: socketio.AsyncServer) -> None:
+    """Who may come, and who hears of those that go."""
+
+    @sio.event
+    async def connect(sid: str, environ: dict[str, Any], auth: dict[str, Any] | None) -> None:
+        if auth and "refuse" in auth:
+            raise socketio.exceptions.ConnectionRefusedError("not welcome", {"because": auth["refuse"]})
+        await sio.save_session(sid, {"tag": (auth or {}).get("tag")})
+        await sio.emit("welcome", {"auth": auth, "pid": os.getpid()}, to=sid)
+
+    @sio.event
+    async def disconnect(sid: str, reason: str) -> None:
+        session = await sio.get_session(sid)
+        await sio.emit("left", {"tag": session["tag"], "reason": reason}, namespace="/observer")
+
+    @sio.on("connect", namespace="/observer")
+    def observe(sid: str, environ: dict[str, Any]) -> None:
+        pass
+
+
+def add_events(sio: socketio.AsyncServer) -> None:
+    """What comes back: events, acknowledgements, and questions to the client."""
+
+    @sio.event
+    async def echo(sid: str, *args: Any) -> None:
+        await sio.emit("echo", args, to=sid)
+
+    @sio.event
+    def same(sid: str, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    @sio.event
+    def types(sid: str, *args: Any) -> list[str]:
+        return [type(value).__name__ for value in args]
+
+    @sio.event
+    async def ask(sid: str, question: Any) -> None:
+        answer = await sio.call("question", question, to=sid, timeout=10)
+        await sio.emit("answered", {"call": answer}, to=sid)
+
+    @sio.on("ask with callback")
+    async def ask_with_callback(sid: str, question: Any) -> None:
+        async def answered(*answer: Any) -> None:
+            await sio.emit("answered", {"callback": answer}, to=sid)
+
+        await sio.emit("question", question, to=sid, callback=answered)
+
+    @sio.event
+    def transport(sid: str) -> str:
+        return sio.transport(sid)
+
+    @sio.event
+    async def kick(sid: str) -> None:
+        await sio.disconnect(sid)
+
+    @sio.event
+    async def message(sid: str, text: str) -> None:
+        await sio.send(text, to=sid)
+
+
+def build(**options: Any) -> socketio.AsyncServer:
+    sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", **options)
+    sio.register_namespace(Rooms("/room"))
+    add_life(sio)
+    add_events(sio)
+    return sio
+
+
+sio = build()
+app = socketio.ASGIApp(
+    sio,
+    socketio.ASGIApp(
+        build(serializer="msgpack"),
+        socketio.ASGIApp(build(ping_interval=0.3, ping_timeout=0.2), socketio_path="quick.io"),
+        socketio_path="msgpack.io",
+    ),
+)

@@ -1,0 +1,147 @@
+"use strict";
+// What the clients do. Each function gets a Stage (client.js) and tells what it saw.
+
+const BYTES = Buffer.from([0, 1, 2, 253, 254, 255]);
+const ORDERED = 100;
+
+async function events(stage) {
+  const socket = stage.socket("/", { auth: { tag: "é" } });
+  const welcome = stage.event(socket, "welcome");
+  await stage.event(socket, "connect");
+  stage.saw("welcome", (await welcome)[0].auth);
+  stage.saw("sid", socket.id);
+  await stage.upgraded(socket);
+  stage.saw("client transport", socket.io.engine.transport.name);
+  stage.saw("server transport", (await stage.acked(socket, "transport"))[0]);
+  for (const args of [[], ["text é 😀 \x1e \u2028"], [1, -2.5, Number.MAX_SAFE_INTEGER, null, true], [{ nested: [[], {}, ""] }, []]]) {
+    socket.emit("echo", ...args);
+    stage.saw("echo", await stage.event(socket, "echo"));
+  }
+  socket.send("hello");
+  stage.saw("message", await stage.event(socket, "message"));
+}
+
+async function binary(stage) {
+  const socket = await stage.connected();
+  const several = { first: BYTES, list: [Buffer.alloc(0), "text", Buffer.from("second")] };
+  for (const args of [[BYTES], [several, BYTES], [Buffer.alloc(70_000, 7)]]) {
+    socket.emit("echo", ...args);
+    stage.saw("echo", await stage.event(socket, "echo"));
+  }
+  // The MessagePack parser's encoding of an ArrayBuffer cannot be told from its dates; with Buffers there is no doubt.
+  const buffer = stage.settings.parser ? BYTES : new Uint8Array([1]).buffer;
+  stage.saw("types", await stage.acked(socket, "types", BYTES, several, buffer, "text"));
+  stage.saw("ack", await stage.acked(socket, "same", BYTES, { deep: [BYTES] }));
+}
+
+async function acks(stage) {
+  const socket = await stage.connected();
+  for (const args of [[], [1], [1, "two", { three: [3] }], [[1, 2]], [null]]) {
+    stage.saw("ack", await stage.acked(socket, "same", ...args));
+  }
+  socket.on("question", (question, answer) => (question === "nothing" ? answer() : answer(question, "because", BYTES)));
+  for (const name of ["ask", "ask with callback"]) {
+    for (const question of ["why", "nothing"]) {
+      socket.emit(name, question);
+      stage.saw("answered", (await stage.event(socket, "answered"))[0]);
+    }
+  }
+}
+
+async function namespaces(stage) {
+  const main = await stage.connected();
+  const first = await stage.connected("/room", { manager: main.io });
+  const second = await stage.connected("/room");
+  stage.saw("connections", new Set([main, first, second].map((socket) => socket.io.engine.id)).size);
+  stage.saw("sids", new Set([main, first, second].map((socket) => socket.id)).size);
+  stage.saw("joined", (await stage.acked(first, "join", "blue"))[0]);
+  stage.saw("joined", (await stage.acked(second, "join", "blue"))[0]);
+  first.on("said", (text) => stage.saw("first heard", text));
+  second.on("said", (text) => stage.saw("second heard", text));
+  await stage.acked(first, "say", "blue", "from first");
+  await stage.acked(second, "say", "blue", "from second");
+  await stage.acked(second, "say", "red", "to nobody");
+  await stage.acked(first, "leave", "blue");
+  await stage.acked(second, "say", "blue", "to nobody");
+  stage.saw("same", await stage.acked(main, "same", "main is not disturbed"));
+  const unknown = stage.socket("/nowhere", { manager: main.io });
+  const [error] = await stage.event(unknown, "connect_error");
+  stage.saw("unknown", error.message);
+}
+
+async function refusal(stage) {
+  const socket = stage.socket("/", { auth: { refuse: "the weather" } });
+  const [error] = await stage.event(socket, "connect_error");
+  stage.saw("refused", { message: error.message, data: error.data, connected: socket.connected });
+  socket.auth = { tag: "dry" };
+  socket.connect();
+  const [welcome] = await new Promise((resolve) => socket.once("welcome", (...args) => resolve(args)));
+  stage.saw("welcome", welcome.auth);
+}
+
+async function order(stage) {
+  // From the first moment, so that an upgrade happens in the middle of it.
+  const socket = stage.socket();
+  const sent = Array.from({ length: ORDERED }, (_, number) => (number % 10 === 5 ? Buffer.from([number]) : number));
+  const received = [];
+  const complete = new Promise((resolve) =>
+    socket.on("echo", (value) => received.push(typeof value === "number" ? value : value[0]) === ORDERED && resolve()),
+  );
+  const connected = stage.event(socket, "connect");
+  const half = sent.splice(ORDERED / 2);
+  for (const value of sent) socket.emit("echo", value);
+  await connected;
+  for (const value of half) {
+    socket.emit("echo", value);
+    await new Promise(setImmediate);
+  }
+  await complete;
+  stage.saw("received", received);
+  await stage.upgraded(socket);
+}
+
+const ENDINGS = {
+  leave: (socket) => socket.disconnect(),
+  kick: (socket) => socket.emit("kick"),
+  "close engine": (socket) => socket.io.engine.close(),
+  "lose transport": (socket) => {
+    const { transport } = socket.io.engine;
+    if (transport.ws) transport.ws.terminate();
+    else throw new Error("polling has no connection to lose");
+  },
+  "no pong": ({ io: { engine } }) => {
+    // The method has a second name in newer versions.
+    engine.sendPacket = engine._sendPacket = () => {};
+  },
+};
+
+async function reasons(stage) {
+  const { endings } = stage.settings;
+  const observer = await stage.connected("/observer");
+  for (const ending of endings) {
+    const socket = await stage.connected("/", { auth: { tag: ending } });
+    const here = ending === "lose transport" ? null : stage.event(socket, "disconnect");
+    const there = stage.event(observer, "left");
+    ENDINGS[ending](socket);
+    stage.saw("server", (await there)[0]);
+    if (here) stage.saw("client", { ending, reason: (await here)[0] });
+  }
+}
+
+async function restart(stage) {
+  const socket = stage.socket("/", { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 });
+  const pids = [];
+  socket.on("disconnect", (reason) => stage.saw("disconnected", reason));
+  const twice = new Promise((resolve) =>
+    socket.on("welcome", async ({ pid }) => {
+      await stage.upgraded(socket);
+      stage.saw("connected", { pid, sid: socket.id, transport: socket.io.engine.transport.name });
+      if (pids.push(pid) === 2) resolve();
+    }),
+  );
+  await twice;
+  stage.saw("ack", await stage.acked(socket, "same", "after", BYTES));
+  socket.off("disconnect");
+}
+
+module.exports = { events, binary, acks, namespaces, refusal, order, reasons, restart };

@@ -1,0 +1,223 @@
+"""The official JavaScript client, newest and 4.0, against the application of ``interop_app.py``.
+
+``js/scenarios.js`` says what the clients do; here is what they must have seen. Transports: polling only, WebSocket
+only, and polling that is upgraded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.support.patience import PATIENCE
+from tests.support.server import ServerProcess, running_server
+
+JS = Path(__file__).parent / "js"
+CLIENTS = {"newest": "socket.io-client", "4.0": "sioclient40"}
+TRANSPORTS = ("polling", "websocket", "upgrade")
+PARSERS: dict[str, dict[str, str]] = {
+    "json": {},
+    "msgpack": {"parser": "socket.io-msgpack-parser", "path": "/msgpack.io/"},
+}
+LONGEST_RUN = 4 * PATIENCE
+BYTES = {"bytes": "000102fdfeff"}
+CONNECTION_LOST = {"transport close", "transport error"}
+
+Saw = dict[str, list[Any]]
+"""Name to the values that the client told under it, in order."""
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The node program, if all packages are there; else the test is skipped, or fails in continuous integration."""
+    missing = f"npm install --no-package-lock in {JS}"
+    if program := shutil.which("node"):
+        check = subprocess.run(
+            [program, "client.js", "--check"], cwd=JS, capture_output=True, timeout=PATIENCE, check=True
+        )
+        if not json.loads(check.stdout):
+            return program
+    else:
+        missing = "install Node.js 18 or newer, then " + missing
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+class Client:
+    """One node process; what it tells is read line by line."""
+
+    def __init__(self, node: str, settings: dict[str, Any]) -> None:
+        self.process = subprocess.Popen(
+            [node, "client.js", json.dumps(settings)], cwd=JS, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self.saw: Saw = {}
+
+    def until(self, name: str, times: int = 1) -> None:
+        """Read until it has told ``name`` that often."""
+        while len(self.saw.get(name, [])) < times:
+            line = _pipe(self.process.stdout).readline()
+            if not line:
+                raise AssertionError(f"saw {self.saw}, not {name}: {_pipe(self.process.stderr).read().decode()}")
+            entry = json.loads(line)
+            self.saw.setdefault(entry["name"], []).append(entry["value"])
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+@contextlib.contextmanager
+def playing(
+    node: str, server: ServerProcess, scenario: str, client: str, transport: str, **more: Any
+) -> Iterator[Client]:
+    settings = {"scenario": scenario, "url": server.url, "client": CLIENTS[client], "transport": transport, **more}
+    playing = Client(node, settings)
+    try:
+        yield playing
+    finally:
+        playing.close()
+
+
+def play(node: str, server: ServerProcess, scenario: str, client: str, transport: str, **more: Any) -> Saw:
+    """What the client saw in a whole scenario."""
+    with playing(node, server, scenario, client, transport, **more) as actor:
+        actor.until("done")
+        return actor.saw
+
+
+every_client = pytest.mark.parametrize("client", CLIENTS)
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+every_parser = pytest.mark.parametrize("parser", PARSERS)
+
+
+@every_client
+@every_transport
+@every_parser
+def test_events(node: str, interop: ServerProcess, client: str, transport: str, parser: str) -> None:
+    saw = play(node, interop, "events", client, transport, **PARSERS[parser])
+    final = "polling" if transport == "polling" else "websocket"
+    assert saw["welcome"] == [{"tag": "é"}]
+    assert len(saw["sid"][0]) == 20
+    assert saw["client transport"] == saw["server transport"] == [final]
+    assert saw["echo"] == [
+        [],
+        ["text é 😀 \x1e \u2028"],
+        [1, -2.5, 2**53 - 1, None, True],
+        [{"nested": [[], {}, ""]}, []],
+    ]
+    assert saw["message"] == [["hello"]]
+
+
+@every_client
+@every_transport
+@every_parser
+def test_binary(node: str, interop: ServerProcess, client: str, transport: str, parser: str) -> None:
+    saw = play(node, interop, "binary", client, transport, **PARSERS[parser])
+    several = {"first": BYTES, "list": [{"bytes": ""}, "text", {"bytes": b"second".hex()}]}
+    assert saw["echo"] == [[BYTES], [several, BYTES], [{"bytes": "07" * 70_000}]]
+    assert saw["types"] == [[["bytes", "dict", "bytes", "str"]]]
+    assert saw["ack"] == [[BYTES, {"deep": [BYTES]}]]
+
+
+@every_client
+@every_transport
+@every_parser
+def test_acknowledgements(node: str, interop: ServerProcess, client: str, transport: str, parser: str) -> None:
+    saw = play(node, interop, "acks", client, transport, **PARSERS[parser])
+    assert saw["ack"] == [[], [1], [1, "two", {"three": [3]}], [[1, 2]], [None]]
+    full = ["why", "because", BYTES]
+    assert saw["answered"] == [{"call": full}, {"call": None}, {"callback": full}, {"callback": []}]
+
+
+@every_client
+@every_transport
+def test_namespaces(node: str, interop: ServerProcess, client: str, transport: str) -> None:
+    saw = play(node, interop, "namespaces", client, transport)
+    assert saw["connections"] == [2]
+    assert saw["sids"] == [3]
+    assert saw["joined"] == [["blue"], ["blue"]]
+    assert saw["first heard"] == ["from second"]
+    assert saw["second heard"] == ["from first"]
+    assert saw["same"] == [["main is not disturbed"]]
+    assert saw["unknown"] == ["Invalid namespace"]
+
+
+@every_client
+@every_transport
+@every_parser
+def test_refusal(node: str, interop: ServerProcess, client: str, transport: str, parser: str) -> None:
+    saw = play(node, interop, "refusal", client, transport, **PARSERS[parser])
+    assert saw["refused"] == [{"message": "not welcome", "data": {"because": "the weather"}, "connected": False}]
+    assert saw["welcome"] == [{"tag": "dry"}]
+
+
+@every_client
+@every_transport
+def test_order(node: str, interop: ServerProcess, client: str, transport: str) -> None:
+    """Text and binary events stay in order, also while the transport changes."""
+    assert play(node, interop, "order", client, transport)["received"] == [list(range(100))]
+
+
+@every_client
+@every_transport
+def test_reasons(node: str, interop: ServerProcess, client: str, transport: str) -> None:
+    endings = ["leave", "kick", "close engine"] + ["lose transport"] * (transport != "polling")
+    saw = play(node, interop, "reasons", client, transport, endings=endings)
+    assert {left["tag"]: left["reason"] for left in saw["server"]} == {
+        "leave": "client disconnect",
+        "kick": "server disconnect",
+        "close engine": "client disconnect" if transport == "polling" else "transport close",
+        **({"lose transport": "transport close"} if transport != "polling" else {}),
+    }
+    reasons = {left["ending"]: left["reason"] for left in saw["client"]}
+    assert reasons == {
+        "leave": "io client disconnect",
+        "kick": "io server disconnect",
+        "close engine": "forced close",
+    }
+
+
+@every_client
+@every_transport
+def test_silence(node: str, interop: ServerProcess, client: str, transport: str) -> None:
+    """A client that lives but does not answer pings."""
+    saw = play(node, interop, "reasons", client, transport, endings=["no pong"], path="/quick.io/")
+    assert saw["server"] == [{"tag": "no pong", "reason": "ping timeout"}]
+    assert saw["client"][0]["reason"] in CONNECTION_LOST
+
+
+@pytest.mark.parametrize("graceful", [True, False], ids=["stopped", "killed"])
+def test_restart(node: str, graceful: bool) -> None:
+    """Every client comes back by itself after the server was restarted, and finds it working."""
+    with running_server("tests.interop.interop_app:app") as server, contextlib.ExitStack() as stack:
+        clients = {
+            (client, transport): stack.enter_context(playing(node, server, "restart", client, transport))
+            for client, transport in itertools.product(CLIENTS, TRANSPORTS)
+        }
+        for client in clients.values():
+            client.until("connected")
+        first = server.pid
+        server.restart(graceful=graceful)
+        for (_, transport), client in clients.items():
+            client.until("done")
+            before, after = client.saw["connected"]
+            assert (before["pid"], after["pid"]) == (first, server.pid)
+            assert before["sid"] != after["sid"]
+            assert after["transport"] == before["transport"] == ("polling" if transport == "polling" else "websocket")
+            assert set(client.saw["disconnected"]) <= CONNECTION_LOST
+            assert client.saw["ack"] == [["after", BYTES]]
