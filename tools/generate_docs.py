@@ -36,7 +36,7 @@ of the 64 after it where several processes share a host. They are never on the p
 * `roomcast run` starts the listener; `--metrics-port` names another port, 0 any free one.
 * Elsewhere: `listener = await roomcast.drivers.asyncio.metrics_listener.serve_metrics(port, counters=…,
   readiness=…)`, and `await listener.close()` at the end.
-* With a registry of one's own: `registry.register(roomcast.exposition.prometheus.Collector(counters))`.
+* With a registry of one's own: `registry.register(roomcast.exposition.prometheus.NodeCollector(counters))`.
 
 `/healthz` answers 200 as long as the event loop turns. `/readyz` answers 200 (`ready`, or `degraded` with reasons) or
 503 (`unready` with reasons): not started, draining.

@@ -49,6 +49,7 @@ REFUSALS = (
 
 PARSE_ERRORS = (
     "attachments",
+    "base64",
     "depth",
     "encoding",
     "event",

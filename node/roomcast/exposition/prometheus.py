@@ -1,6 +1,6 @@
 """Counters as Prometheus reads them: a collector for any registry, and the page that a registry makes.
 
-    registry.register(Collector(counters))      # prometheus_client.REGISTRY, or one's own
+    registry.register(NodeCollector(counters))      # prometheus_client.REGISTRY, or one's own
 
 Nothing is copied while counting; a scrape reads the integers as they are.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector as PrometheusCollector
+from prometheus_client.registry import Collector
 
 from roomcast.core.counters import Counters
 from roomcast.exposition import metrics
@@ -23,7 +23,7 @@ _FAMILIES: dict[str, type[CounterMetricFamily | GaugeMetricFamily]] = {
 }
 
 
-class Collector(PrometheusCollector):
+class NodeCollector(Collector):
     """Reads one server's counters at every scrape. Two servers of one process need a registry each."""
 
     def __init__(self, counters: Counters) -> None:
@@ -56,7 +56,7 @@ def registry_of(counters: Counters) -> CollectorRegistry:
     Python).
     """
     registry = CollectorRegistry()
-    registry.register(Collector(counters))
+    registry.register(NodeCollector(counters))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

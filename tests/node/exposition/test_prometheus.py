@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from roomcast.core.counters import Counters
 from roomcast.exposition.metrics import METRICS
-from roomcast.exposition.prometheus import Collector, page, registry_of
+from roomcast.exposition.prometheus import NodeCollector, page, registry_of
 
 
 def samples(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -42,7 +42,7 @@ def test_the_process_is_shown_too() -> None:
 def test_a_registry_of_the_user_s_own() -> None:
     registry = CollectorRegistry()
     Counter("orders", "The application's.", registry=registry).inc()
-    registry.register(Collector(Counters()))
+    registry.register(NodeCollector(Counters()))
     text = page(registry)[1]
     assert b"orders_total 1.0" in text
     assert b"# TYPE roomcast_connects_total counter" in text
@@ -58,9 +58,9 @@ def test_the_same_names_twice_are_refused_without_asking_for_values() -> None:
 
     counters.measure_outbox_bytes = unready
     registry = CollectorRegistry()
-    registry.register(Collector(counters))
+    registry.register(NodeCollector(counters))
     with pytest.raises(ValueError, match="Duplicated"):
-        registry.register(Collector(counters))
+        registry.register(NodeCollector(counters))
 
 
 @pytest.mark.parametrize(
