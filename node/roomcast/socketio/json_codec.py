@@ -215,6 +215,7 @@ def _read_connect(codec: JsonCodec, head: Head, body: bytes) -> Packet:
 def _read_disconnect(codec: JsonCodec, head: Head, body: bytes) -> Packet:
     if body:
         raise PacketError("payload", "DISCONNECT has no payload")
+    check_namespace(head.namespace, codec._max_name_bytes)
     return Packet(DISCONNECT, head.namespace)
 
 

@@ -31,6 +31,8 @@ _DEFAULT_LIMITS = CodecLimits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDEFINED_LENGTH = 1
 _DATE_LENGTH = 8
+_CONTAINERS = frozenset({dict, list})
+_STRINGS = frozenset({str})
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -194,17 +196,22 @@ def _extension(code: int, data: memoryview) -> Any:
         raise PacketError("msgpack", "a date must be in the years 1 to 9999") from error
 
 
-def _check_value(value: Any, depth: int) -> None:
-    if type(value) is not dict and type(value) is not list:
-        return
-    if not depth:
-        raise PacketError("depth", "the data is nested too deeply")
-    if type(value) is dict:
-        if not all(type(key) is str for key in value):
-            raise PacketError("msgpack", "the keys of a map must be strings")
-        value = value.values()
-    for item in value:
-        _check_value(item, depth - 1)
+def _check_value(value: Any, max_depth: int) -> None:
+    """Raise PacketError for more than ``max_depth`` levels of containers, and for keys that are no ``str``."""
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(max_depth):
+        deeper: list[Any] = []
+        for container in level:
+            items = container
+            if type(container) is dict:
+                if not _STRINGS.issuperset(map(type, container)):
+                    raise PacketError("msgpack", "the keys of a map must be strings")
+                items = container.values()
+            deeper += [item for item in items if type(item) in _CONTAINERS]
+        if not deeper:
+            return
+        level = deeper
+    raise PacketError("depth", f"the data must not be nested more than {max_depth} levels deep")
 
 
 def _read_connect(wire: _Wire, max_name_bytes: int) -> Packet:

@@ -1,0 +1,39 @@
+"""A Socket.IO server for Python that is a cluster from its first line.
+
+The public API is python-socketio's: ``import roomcast as socketio`` runs an existing asyncio application.
+"""
+
+from __future__ import annotations
+
+from roomcast import exceptions
+from roomcast.drivers.asyncio.asgi import ASGIApp
+from roomcast.drivers.asyncio.manager import AsyncManager
+from roomcast.drivers.asyncio.namespace import AsyncNamespace
+from roomcast.drivers.asyncio.server import AsyncServer
+
+__all__ = ["ASGIApp", "AsyncManager", "AsyncNamespace", "AsyncServer", "exceptions"]
+
+__version__ = "0.1.0"
+
+# Names of the same API that are not there yet: an application that asks for one is told so, not merely that it is missing.
+_LATER = {
+    "Server": "the blocking server",
+    "Namespace": "the blocking server",
+    "WSGIApp": "the blocking server",
+    "Middleware": "the blocking server",
+    "Manager": "the blocking server",
+    "get_tornado_handler": "the Tornado front",
+    "PubSubManager": "the cluster",
+    "RedisManager": "the cluster",
+    "AsyncRedisManager": "the cluster",
+    "KombuManager": "the cluster",
+    "AsyncAioPikaManager": "the cluster",
+    "KafkaManager": "the cluster",
+    "ZmqManager": "the cluster",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        raise AttributeError(f"roomcast {__version__} has no {name} yet: it comes with {_LATER[name]}")
+    raise AttributeError(f"module 'roomcast' has no attribute {name!r}")

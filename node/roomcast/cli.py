@@ -1,0 +1,108 @@
+"""``roomcast run module:app``: an ASGI application on uvicorn and uvloop, with Socket.IO on the fast path.
+
+Sane production settings: uvloop and httptools, no access log, a deep accept queue, as many open files as the system allows,
+metrics and health on a listener of their own, and a garbage collector that does not scan idle clients over and over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from roomcast import __version__
+from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
+from roomcast.drivers.asyncio.run_server import RunServer
+from roomcast.errors import RoomcastError
+
+# Young objects to collect after: a connection allocates a hundred containers that live, so the default (700) would look
+# at all of them after every seven connections.
+GC_THRESHOLDS = (50_000, 20, 50)
+# Connections that wait to be accepted: a burst of reconnecting clients must not see refusals.
+BACKLOG = 4_096
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's entry; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return run(arguments)
+    except RoomcastError as error:
+        print(f"roomcast: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="roomcast", description="A Socket.IO server that is a cluster.")
+    parser.add_argument("--version", action="version", version=f"roomcast {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run", help="serve an ASGI application", description=__doc__)
+    command.add_argument("app", metavar="MODULE:APP", help="where the application is, e.g. chat:app")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    command.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
+    command.add_argument("--fd", type=int, help="listen on an inherited socket instead")
+    command.add_argument("--app-dir", default="", help="folder to import the application from (default: the current one)")
+    command.add_argument("--factory", action="store_true", help="APP is a function that makes the application")
+    command.add_argument("--root-path", default="", help="path prefix that a proxy has cut off")
+    command.add_argument("--ssl-certfile", help="TLS certificate")
+    command.add_argument("--ssl-keyfile", help="TLS key")
+    command.add_argument("--forwarded-allow-ips", help="proxies whose X-Forwarded-* are believed (default: 127.0.0.1)")
+    command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
+    command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
+    command.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics, /healthz, /readyz")
+    command.add_argument(
+        "--metrics-port", type=int, default=DEFAULT_PORT, help="their port, or the next free one; -1 = none (default: %(default)s)"
+    )
+    command.add_argument("--drain-seconds", type=float, default=5.0, help="time for requests and handlers to end at a stop")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; returns the exit code."""
+    sys.path.insert(0, arguments.app_dir or os.getcwd())
+    config = uvicorn.Config(
+        arguments.app,
+        host=arguments.host,
+        port=arguments.port,
+        uds=arguments.uds,
+        fd=arguments.fd,
+        factory=arguments.factory,
+        loop="auto",
+        http="httptools",
+        ws="roomcast.drivers.asyncio.uvicorn:SocketIOProtocol",
+        log_level=arguments.log_level,
+        access_log=arguments.access_log,
+        root_path=arguments.root_path,
+        ssl_certfile=arguments.ssl_certfile,
+        ssl_keyfile=arguments.ssl_keyfile,
+        forwarded_allow_ips=arguments.forwarded_allow_ips,
+        backlog=BACKLOG,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(arguments.drain_seconds)),
+    )
+    raise_open_files()
+    gc.set_threshold(*GC_THRESHOLDS)
+    metrics = None if arguments.metrics_port < 0 else (arguments.metrics_host, arguments.metrics_port)
+    server = RunServer(config, metrics)
+    server.run()
+    return 0 if server.started else 3
+
+
+def raise_open_files() -> None:
+    """Use as many file descriptors as the system lets this process have: each client is one."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            logging.getLogger("roomcast").warning("the limit of open files stays at %d", soft)

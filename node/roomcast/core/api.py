@@ -1,0 +1,203 @@
+"""What both servers of the public API share: registering, looking things up, and the attributes that applications read.
+
+Nothing here waits, so nothing of it is written twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, overload
+
+from roomcast.core.handlers import HandlerTable
+from roomcast.core.node import Node
+from roomcast.core.options import make_codec, read_options
+from roomcast.engineio.environ import Environ
+from roomcast.socketio.packet import Packet
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Reason:
+    """Why a client left, as disconnect handlers read it."""
+
+    SERVER_DISCONNECT = "server disconnect"
+    CLIENT_DISCONNECT = "client disconnect"
+    PING_TIMEOUT = "ping timeout"
+    TRANSPORT_CLOSE = "transport close"
+    TRANSPORT_ERROR = "transport error"
+
+
+class Environs(Mapping[str, Environ]):
+    """The environs of all connections, keyed by Engine.IO sid (``get_environ`` takes the Socket.IO sid)."""
+
+    def __init__(self, node: Node) -> None:
+        self._sessions = node.engine.sessions
+
+    def __getitem__(self, eio_sid: str) -> Environ:
+        upper: Any = self._sessions[eio_sid].upper
+        environ: Environ = upper.environ
+        return environ
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sessions)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+
+class ServerSurface:
+    """The half of a server that is the same in every colour."""
+
+    reason = Reason
+    reserved_events = ("connect", "disconnect")
+    namespace_class: type = object
+
+    def __init__(
+        self,
+        logger: bool | Any,
+        serializer: Any,
+        json: Any,
+        async_handlers: bool,
+        always_connect: bool,
+        namespaces: list[str] | str | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.logger = make_logger(logger, "socketio.server")
+        read = read_options(options)
+        self.settings = read.settings
+        self.async_handlers = async_handlers
+        self.always_connect = always_connect
+        self.not_handled = object()
+        self.packet_class = Packet
+        self._table = HandlerTable(namespaces)
+        self.node = Node(
+            read.settings,
+            read.policy,
+            make_codec(serializer, json, read.settings),
+            self._table,
+            tag=read.tag,
+            cookie=read.cookie,
+            always_connect=always_connect,
+        )
+        self.counters = self.node.counters
+        self.environ = Environs(self.node)
+
+    @property
+    def verbose(self) -> bool:
+        """Whether events are logged: a question first, since the arguments of a log call cost more than it."""
+        asked = getattr(self.logger, "isEnabledFor", None)
+        return bool(asked(logging.INFO)) if asked is not None else True
+
+    @property
+    def handlers(self) -> dict[str, dict[str, Callable[..., Any]]]:
+        """The registered functions by namespace and event; to be read, not written."""
+        return self._table.handlers
+
+    @property
+    def namespace_handlers(self) -> dict[str, Any]:
+        """The registered namespace objects by namespace; to be read, not written."""
+        return self._table.namespace_handlers
+
+    @property
+    def namespaces(self) -> Any:
+        """The namespaces that are accepted without a handler."""
+        return self._table.namespaces
+
+    # --- registering --------------------------------------------------------------------------------------------------
+
+    @overload
+    def on(self, event: str, handler: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    @overload
+    def on(self, event: str, handler: Callable[..., Any], namespace: str | None = None) -> None: ...
+    def on(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> Callable[[F], F] | None:
+        """Register ``handler`` for an event of a namespace; without one, return a decorator that does."""
+        if handler is not None:
+            self._table.on(event, handler, namespace)
+            return None
+
+        def register(function: F) -> F:
+            self._table.on(event, function, namespace)
+            return function
+
+        return register
+
+    @overload
+    def event(self, function: F, /) -> F: ...
+    @overload
+    def event(self, *, namespace: str | None = None) -> Callable[[F], F]: ...
+    @overload
+    def event(self, handler: None = None, namespace: str | None = None) -> Callable[[F], F]: ...
+    def event(self, *args: Any, **kwargs: Any) -> Any:
+        """Register a function for the event of its own name: ``@sio.event`` or ``@sio.event(namespace="/chat")``."""
+        if len(args) == 1 and not kwargs and callable(args[0]):
+            self._table.on(args[0].__name__, args[0], None)
+            return args[0]
+
+        def register(function: F) -> F:
+            self.on(function.__name__, *args, **kwargs)(function)
+            return function
+
+        return register
+
+    def register_namespace(self, namespace_handler: Any) -> None:
+        """Register an object that handles all events of its namespace; ValueError for what is none, or of the other colour."""
+        if not hasattr(namespace_handler, "trigger_event") or not hasattr(namespace_handler, "_set_server"):
+            raise ValueError("Not a namespace instance")
+        if not isinstance(namespace_handler, self.namespace_class):
+            raise ValueError("Not a valid namespace class for this server")
+        namespace_handler._set_server(self)  # noqa: SLF001  # the other half of the same registration
+        self._table.register_namespace(namespace_handler)
+
+    # --- looking up ---------------------------------------------------------------------------------------------------
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        """The rooms of a client of this node, its own sid first; empty for an unknown one."""
+        socket = self.node.hub.find(sid, namespace or "/")
+        return [] if socket is None else self.node.hub.rooms_of(socket)
+
+    def transport(self, sid: str, namespace: str | None = None) -> str:
+        """``"polling"`` or ``"websocket"``; KeyError for an unknown client."""
+        return self.node.socket(sid, namespace or "/").client.session.transport
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> Environ | None:
+        """The environ of the request that opened the client's connection; None for an unknown client."""
+        socket = self.node.hub.find(sid, namespace or "/")
+        return None if socket is None else socket.client.environ
+
+    def live_session(self, sid: str, namespace: str | None) -> Any:
+        """The session of a client, made on demand, the same object each time; KeyError for an unknown client."""
+        socket = self.node.socket(sid, namespace or "/")
+        if socket.session is None:
+            socket.session = {}
+        return socket.session
+
+    def store_session(self, sid: str, session: Any, namespace: str | None) -> None:
+        """Replace the session of a client; KeyError for an unknown client."""
+        self.node.socket(sid, namespace or "/").session = session
+
+    def census(self) -> dict[str, int]:
+        """How many entries every table of this node has; without clients all are 0."""
+        return self.node.census()
+
+    def instrument(self, *_: Any, **__: Any) -> Any:
+        """The Admin UI of Socket.IO; not there yet."""
+        raise NotImplementedError("instrument() is not there yet: roomcast does not speak the Admin UI's protocol so far")
+
+
+def make_logger(option: bool | Any, name: str) -> Any:
+    """The logger that a ``logger=`` option means: errors only, everything from INFO on, or the caller's own."""
+    if not isinstance(option, bool):
+        return option
+    logger = logging.getLogger(name)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO if option else logging.ERROR)
+        logger.addHandler(logging.StreamHandler())
+    return logger
+
+
+def chosen_target(to: Any, room: Any) -> Any:
+    """``to`` and ``room`` are one argument by two names. Only None means everybody (python-api.md 1.6, FIX)."""
+    return room if to is None else to

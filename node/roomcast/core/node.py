@@ -1,0 +1,239 @@
+"""The node without I/O: clients, namespaces, rooms, acknowledgements and what happens to them (python-api.md 1.5 to 1.7).
+
+A driver feeds it through the engine, calls its methods for the application, and does the work that comes back. All of it
+runs in one thread; the life of a client is in :mod:`roomcast.core.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roomcast.core.client import Client
+from roomcast.core.counters import Counters
+from roomcast.core.handlers import HandlerTable
+from roomcast.core.hub import Hub
+from roomcast.core.lifecycle import Lifecycle
+from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
+from roomcast.core.work import CallHandler, FirstAnswer, SettleAck, given_up, several
+from roomcast.engineio.cors import OriginPolicy
+from roomcast.engineio.engine import Engine
+from roomcast.engineio.outbox import deliver, deliver_volatile
+from roomcast.engineio.session import Session
+from roomcast.engineio.sid import SidSource
+from roomcast.errors import PacketError
+from roomcast.exceptions import DisconnectedError, TooManyPendingError
+from roomcast.settings import Settings
+from roomcast.socketio.acks import AckTable
+from roomcast.socketio.attachments import Assembly
+from roomcast.socketio.codec import Codec
+from roomcast.socketio.packet import RESERVED_EVENTS, Packet
+from roomcast.websocket.frames import binary_frame, split_frames, text_frame
+
+
+class Node(Lifecycle):
+    """One Socket.IO server of one process. ``always_connect`` is the incumbent's option (python-api.md 1.3)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: OriginPolicy,
+        codec: Codec,
+        handlers: HandlerTable,
+        *,
+        counters: Counters | None = None,
+        tag: str | None = None,
+        cookie: Any = None,
+        always_connect: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.codec = codec
+        self.handlers = handlers
+        self.always_connect = always_connect
+        self.counters = counters or Counters()
+        self.sids = SidSource(tag)
+        self.hub = Hub(handlers.exact, settings.max_rooms)
+        self.engine = Engine(settings, policy, self.sids, self._new_client, split_frames, self.counters, cookie)
+        self.decode_args = codec.decode_args
+        # The short way in Client.receive_text reads JSON only; other codecs take the long way.
+        self.fast_events = not codec.binary
+        self.unconnected: dict[Client, float] = {}
+
+    def _new_client(self, session: Session, now: float) -> Client:
+        client = Client(self, session)
+        self.expect_connect(client, now)
+        return client
+
+    # --- packets to clients -------------------------------------------------------------------------------------------
+
+    def unit(self, encoded: tuple[bytes, list[bytes]]) -> bytes:
+        """The unit of an encoded packet: one WebSocket message, and one for each attachment."""
+        body, attachments = encoded
+        if self.codec.binary:
+            return binary_frame(body)
+        if attachments:
+            return text_frame(b"4" + body) + b"".join(map(binary_frame, attachments))
+        return text_frame(b"4" + body)
+
+    def emit(
+        self,
+        event: str,
+        data: Any,
+        target: Any = None,
+        skip: Any = None,
+        namespace: str = "/",
+        volatile: bool = False,
+    ) -> None:
+        """Send an event to all that ``target`` and ``skip`` select (:meth:`Namespace.members`), encoded once.
+
+        Raises UnencodableError, or ValueError for a reserved event name, whether or not there is a receiver.
+        """
+        unit = self.unit(self.codec.encode_event(namespace, [outgoing_name(event), *arguments(data)]))
+        found = self.hub.namespaces.get(namespace)
+        if found is None:
+            return
+        members = found.members(target, skip)
+        if volatile:
+            threshold = self.settings.volatile_backlog_bytes
+            self.counters.volatile_dropped += deliver_volatile(members, unit, threshold)
+        else:
+            deliver(members, unit)
+        self.counters.events_out += len(members)
+
+    def emit_with_ack(
+        self, event: str, data: Any, waiter: Any, target: Any = None, skip: Any = None, namespace: str = "/"
+    ) -> tuple[list[tuple[Socket, int]], Any]:
+        """As :meth:`emit`, but every receiver is asked for an answer, which ends ``waiter``.
+
+        Returns whom it asked, each with the id that :meth:`forget_ack` takes, and work: what fell out of a full table ends
+        with an error.
+        """
+        body, attachments = self.codec.encode_args([outgoing_name(event), *arguments(data)])
+        found = self.hub.namespaces.get(namespace)
+        asked = []
+        work: list[SettleAck] = []
+        for socket in () if found is None else found.members(target, skip):
+            if socket.acks is None:
+                socket.acks = AckTable(self.settings.max_pending_acks)
+            ack_id = socket.acks.add(waiter)
+            for evicted in socket.acks.take_evicted():
+                work.extend(given_up(evicted, TooManyPendingError(self.settings.max_pending_acks)))
+            wrapped = self.codec.wrap_event(namespace, body, len(attachments), ack_id)
+            socket.outbox.put(self.unit((wrapped, attachments)))
+            asked.append((socket, ack_id))
+        self.counters.events_out += len(asked)
+        return asked, several(*work)
+
+    # --- packets from clients -----------------------------------------------------------------------------------------
+
+    def assemble(self, header: Packet) -> Assembly:
+        """Begin to collect the attachments of a packet."""
+        return Assembly(header, self.settings.max_attachments * self.settings.max_payload)
+
+    def event(self, socket: Socket, args: list[Any], ack_id: int | None) -> Any:
+        """An event of a client: the call of its handler. Without a handler it is dropped, and never acknowledged."""
+        if socket.state != CONNECTED:
+            return None
+        self.counters.events_in += 1
+        name = args[0]
+        call = self.handlers.resolve(socket.namespace.name, name)
+        if call is None:
+            return None
+        args[0] = socket.sid
+        return CallHandler(call, [*call.prefix, *args], socket, ack_id)
+
+    def event_done(self, socket: Socket, ack_id: int, result: Any) -> None:
+        """Acknowledge an event with what its handler returned (python-api.md 1.7). Raises UnencodableError."""
+        if socket.state != CONNECTED:
+            return
+        values = arguments(result)
+        self.counters.acks_out += 1
+        socket.outbox.put(self.unit(self.codec.encode_ack(socket.namespace.name, ack_id, values)))
+
+    def acknowledged(self, socket: Socket, ack_id: int | None, args: list[Any]) -> Any:
+        """The answer of a client; one that nobody waits for is ignored."""
+        if ack_id is None:
+            return socket.client.fail(PacketError("id", "an acknowledgement without an id"))
+        if socket.acks is None or socket.state not in (CONNECTED, CONNECTING):
+            return None
+        waiter = socket.acks.take(ack_id)
+        if waiter is None:
+            return None
+        self.counters.acks_in += 1
+        return SettleAck(waiter.waiter if isinstance(waiter, FirstAnswer) else waiter, tuple(args))
+
+    def ask(
+        self, event: str, data: Any, waiter: Any, target: Any, namespace: str
+    ) -> tuple[list[tuple[Socket, int]], Any]:
+        """Emit an event whose first answer ends ``waiter``; it ends with an error when nobody is left who could answer.
+
+        Returns as :meth:`emit_with_ack`.
+        """
+        first = FirstAnswer(waiter)
+        asked, work = self.emit_with_ack(event, data, first, target, None, namespace)
+        first.left = len(asked)
+        if not asked:
+            return asked, SettleAck(waiter, error=DisconnectedError("there is no such client"))
+        return asked, work
+
+    @staticmethod
+    def forget_ack(asked: list[tuple[Socket, int]]) -> None:
+        """The application waits no longer for these answers, so the tables must not either."""
+        for socket, ack_id in asked:
+            if socket.acks is not None:
+                socket.acks.take(ack_id)
+
+    # --- what applications ask ----------------------------------------------------------------------------------------
+
+    def socket(self, sid: str, namespace: str, message: str = "Session not found") -> Socket:
+        """The socket of a sid, also while its disconnect handler runs; KeyError with ``message`` otherwise."""
+        socket = self.hub.find(sid, namespace)
+        if socket is None:
+            raise KeyError(message)
+        return socket
+
+    def enter_room(self, sid: str, room: Any, namespace: str) -> None:
+        """Put a client into a room. ValueError for an unknown namespace or a sid's room, KeyError for an unknown client."""
+        if namespace not in self.hub.namespaces:
+            raise ValueError("sid is not connected to requested namespace")
+        socket = self.hub.find(sid, namespace)
+        if socket is None:
+            raise KeyError(sid)
+        self.hub.enter(socket, room)
+
+    def census(self) -> dict[str, int]:
+        """How many entries every table has; all 0 on a node without clients."""
+        engine = self.engine
+        namespaces = list(self.hub.namespaces.values())
+        sockets = [socket for each in namespaces for socket in (*each.sockets.values(), *each.leaving.values())]
+        return {
+            "sessions": len(engine.sessions),
+            "heartbeats": int(engine.wheel.due() is not None),
+            "deadlines": len(engine.deadlines),
+            "namespaces": len(namespaces),
+            "sockets": len(sockets),
+            "rooms": sum(len(each.rooms) for each in namespaces),
+            "acks": sum(len(socket.acks) for socket in sockets if socket.acks is not None),
+            "held": sum(len(socket.held) for socket in sockets if socket.held is not None),
+            "unconnected": len(self.unconnected),
+            "polls": sum(s.polling is not None and s.polling.waiting for s in engine.sessions.values()),
+            "candidates": sum(s.candidate is not None for s in engine.sessions.values()),
+            "assemblies": sum(getattr(s.upper, "assembly", None) is not None for s in engine.sessions.values()),
+            "outboxes": len(engine.flusher.boxes),
+        }
+
+
+def arguments(data: Any) -> list[Any]:
+    """The arguments that a piece of data means: None none, a tuple its elements, anything else one (python-api.md 1.6)."""
+    if data is None:
+        return []
+    return list(data) if isinstance(data, tuple) else [data]
+
+
+def outgoing_name(event: Any) -> str:
+    """Check the name of an event that the application emits: clients close the connection on reserved ones."""
+    if not isinstance(event, str):
+        raise TypeError(f"an event's name is a str, not {type(event).__name__}")
+    if event in RESERVED_EVENTS:
+        raise ValueError(f"{event!r} is a reserved event name; clients refuse it")
+    return event
+

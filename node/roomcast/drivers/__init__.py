@@ -1,0 +1,1 @@
+"""The only code that waits: one package for each way of waiting."""

@@ -1,0 +1,154 @@
+"""Long polling under ASGI: one coroutine per request; the rules are the engine's (wire.md 1.5, 1.6)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from roomcast.core.counters import refusal_of
+from roomcast.engineio import response
+from roomcast.engineio.admission import Continue, Handshake, Preflight, Refusal
+from roomcast.engineio.response import Response
+
+if TYPE_CHECKING:
+    from roomcast.drivers.asyncio.runtime import Runtime
+    from roomcast.engineio.request import Request
+    from roomcast.engineio.session import Session
+
+# A body of many packets lets others have a turn after each millisecond of work (limits.md).
+SLICE = 0.001
+
+
+class BodyError(Exception):
+    """A request body that cannot be taken; ``status`` is the answer, None where nobody is left to read one."""
+
+    def __init__(self, status: int | None, label: str) -> None:
+        super().__init__(label)
+        self.status = status
+        self.label = label
+
+
+async def handle_http(runtime: Runtime, request: Request, receive: Any, send: Any) -> None:
+    """Answer one HTTP request for the engine."""
+    engine = runtime.engine
+    outcome = engine.admit(request, upgrade=False)
+    answer: Response | None
+    if isinstance(outcome, Handshake):
+        answer = engine.busy(runtime.time()) or engine.open_polling(request, runtime.time())
+    elif isinstance(outcome, Continue):
+        session: Any = outcome.session
+        if request.method == "POST":
+            answer = await _post(runtime, session, request, receive)
+        else:
+            answer = await _poll(runtime, session, request, receive)
+    elif isinstance(outcome, Preflight):
+        answer = engine.policy.preflight(request)
+    else:
+        answer = refuse(runtime, request, outcome)
+    if answer is not None:
+        if request.method == "HEAD":
+            answer = response.without_body(answer)
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def refuse(runtime: Runtime, request: Request, outcome: Any) -> Response:
+    """Count and word a refusal."""
+    if not isinstance(outcome, Refusal):
+        return response.error(400, 3, "Bad request")
+    runtime.counters.refused.count("origin" if outcome.reason == "origin" else refusal_of(outcome.code))
+    allowed = False if outcome.reason == "origin" else None
+    return outcome.response(extra=runtime.engine.policy.headers(request, allowed))
+
+
+async def _poll(runtime: Runtime, session: Session, request: Request, receive: Any) -> Response | None:
+    """A GET: answered at once, or held until there is something to say or the client is gone."""
+    answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    def answer(payload: Response) -> None:
+        if not answered.done():
+            answered.set_result(payload)
+
+    runtime.run([runtime.engine.poll(session, request, answer)])
+    if answered.done():
+        return answered.result()
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not answered.done():
+            answered.cancel()
+            runtime.run([runtime.engine.poll_lost(session)])
+    return None if answered.cancelled() else answered.result()
+
+
+async def _disconnected(receive: Any) -> None:
+    """Wait until the client has dropped the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _post(runtime: Runtime, session: Session, request: Request, receive: Any) -> Response | None:
+    """A POST: the body within its bounds, then packet by packet; the answer comes after all of them."""
+    engine = runtime.engine
+    refusal, work = engine.post_begins(session, request)
+    runtime.run([work])
+    if refusal is not None:
+        return refusal
+    try:
+        body = await _read_body(runtime, request, receive)
+    except BodyError as error:
+        runtime.counters.refused.count(error.label)
+        engine.post_ends(session)
+        if error.status in (None, 408):
+            runtime.run([engine.post_lost(session)])
+        return None if error.status is None else response.empty(error.status, extra=engine.policy.headers(request))
+    except asyncio.CancelledError:
+        runtime.run([engine.post_lost(session)])
+        raise
+    steps = engine.post(session, request, body, runtime.time())
+    until = runtime.time() + SLICE
+    while True:
+        try:
+            work = next(steps)
+        except StopIteration as end:
+            answer: Response = end.value
+            return answer
+        running = runtime.do(work) if work is not None else None
+        if running is not None and runtime.in_order:
+            await asyncio.wait({running.task})
+        if runtime.time() > until:
+            await asyncio.sleep(0)
+            until = runtime.time() + SLICE
+
+
+async def _read_body(runtime: Runtime, request: Request, receive: Any) -> bytes:
+    """The whole body; raises BodyError for one that is too large, too slow, encoded, or cut off."""
+    settings = runtime.engine.settings
+    if request.header(b"content-encoding") not in (None, b"identity"):
+        raise BodyError(415, "content_encoding")
+    announced = request.header(b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > settings.max_payload:
+        raise BodyError(413, "body_too_large")
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            return await _collect(receive, settings.max_payload)
+    except TimeoutError as error:
+        raise BodyError(408, "body_too_slow") from error
+
+
+async def _collect(receive: Any, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BodyError(None, "body_too_slow")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyError(413, "body_too_large")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)

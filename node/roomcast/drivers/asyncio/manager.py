@@ -1,0 +1,73 @@
+"""``AsyncManager``: the client manager of one process, as applications use it on ``sio.manager``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from roomcast.core.api import chosen_target
+from roomcast.core.manager import ManagerSurface
+
+
+class AsyncManager(ManagerSurface):
+    """The manager of a server without a broker. Arguments come in the order sid, namespace, room."""
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Callable[..., Any] | None = None,
+        to: Any = None,
+        ignore_queue: bool = False,
+        volatile: bool = False,
+        **_: Any,
+    ) -> None:
+        """Emit to clients of this node; ``namespace`` has no default here."""
+        node, target = self.server.node, chosen_target(to, room)
+        log = self.server.logger
+        if self.server.verbose:
+            log.info('emitting event "%s" to %s [%s]', event, "all" if target is None else target, namespace)
+        if callback is None:
+            node.emit(event, data, target, skip_sid, namespace, volatile)
+        else:
+            _, work = node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
+            self.server.runtime.run([work])
+
+    async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
+        """Put a client into a room; raises as the server's method."""
+        if self.server.verbose:
+            self.server.logger.info("a client is entering room %s [%s]", room, namespace)
+        self.server.node.enter_room(sid, room, namespace)
+
+    async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
+        """Take a client out of a room."""
+        if self.server.verbose:
+            self.server.logger.info("a client is leaving room %s [%s]", room, namespace)
+        socket = self._find(sid, namespace)
+        if socket is not None:
+            self.server.node.hub.leave(socket, room)
+
+    async def close_room(self, room: Any, namespace: str) -> None:
+        """Take everybody out of a room."""
+        if self.server.verbose:
+            self.server.logger.info("room %s is closing [%s]", room, namespace)
+        self.server.node.hub.close_room(namespace, room)
+
+    async def can_disconnect(self, sid: str, namespace: str) -> bool:
+        """Whether that client is here and may be disconnected."""
+        return self.is_connected(sid, namespace)
+
+    async def disconnect(self, sid: str, namespace: str, **_: Any) -> None:
+        """Disconnect a client, as the server's method does."""
+        await self.server.disconnect(sid, namespace)
+
+    async def trigger_callback(self, sid: str, id: int, data: Any) -> None:
+        """End an acknowledgement as if the client had answered ``data`` (a list of values)."""
+        socket = self._find(sid, "/") or next(
+            (s for name in self.get_namespaces() if (s := self._find(sid, name)) is not None), None
+        )
+        if socket is not None:
+            self.server.runtime.run([self.server.node.acknowledged(socket, id, list(data))])

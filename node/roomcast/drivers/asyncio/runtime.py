@@ -1,0 +1,309 @@
+"""[hot] What every asyncio transport of a server shares: the loop, its one timer, the flush, and the work that comes back.
+
+Bound to the running loop by :meth:`Runtime.bind`, at start-up or with the first connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from roomcast.core.counters import Counters
+from roomcast.core.node import Node
+from roomcast.core.work import (
+    CallConnect,
+    CallDisconnect,
+    CallHandler,
+    CloseLink,
+    Notify,
+    PauseReading,
+    SettleAck,
+    Several,
+)
+from roomcast.drivers.asyncio.tasks import Starter, Suspended
+from roomcast.engineio.engine import Engine
+from roomcast.errors import UnencodableError
+from roomcast.exceptions import ConnectionRefusedError as Refused
+
+# A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is judged.
+STALL = 0.25
+LAG_PROBE = 1.0
+# Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
+DEPARTURES = 64
+# How a connect handler says no; no error of its own.
+REFUSALS = (Refused, ConnectionRefusedError)
+# What a plain function may return that certainly is not awaitable.
+PLAIN = frozenset({type(None), str, int, float, bool, bytes, list, dict, tuple})
+
+
+class Runtime:
+    """Runs one engine on asyncio. ``logger`` is told of what application code raises.
+
+    ``do`` performs one piece of work and returns what is still running for it, or None.
+    """
+
+    def __init__(self, engine: Engine, counters: Counters, logger: logging.Logger, node: Node | None = None) -> None:
+        self.engine = engine
+        self.counters = counters
+        self.logger = logger
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.in_order = False
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.starter: Starter
+        self.time: Callable[[], float]
+        self.stopping = False
+        self._node = node
+        self._departures: deque[Any] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._do: dict[type[Any], Callable[[Any], Any]] = {
+            CallHandler: self._call_handler,
+            CallConnect: self._call_connect,
+            CallDisconnect: self._call_disconnect,
+            CloseLink: _close_link,
+            Notify: self._notify,
+            PauseReading: self._pause_reading,
+            SettleAck: self._settle_ack,
+            Several: self._several,
+        }
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Take the running loop; later calls do nothing."""
+        if self.loop is not None:
+            return
+        self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self.starter = Starter(self.loop)
+        self.engine.on_wake = self._wake
+        self.engine.on_deadline = self._arm
+        self._probe_lag(self.loop.time())
+
+    def _wake(self) -> None:
+        if self.loop is not None:
+            self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write everybody's outbox, once; then end who was found too slow."""
+        self.engine.flusher.flush()
+        if self.engine.slow:
+            self.run(self.engine.take_slow())
+
+    def _arm(self, due: float) -> None:
+        if self.loop is None or self.stopping:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due, self._tick, due)
+
+    def _tick(self, due: float) -> None:
+        self._timer = None
+        lag = self.time() - due
+        self.counters.lagged(lag)
+        if lag > STALL and self.loop is not None:
+            self.engine.wheel.extend(lag)
+            self._timer = self.loop.call_later(0.01, self._tick, self.time() + 0.01)
+            return
+        self.run(self.engine.tick(self.time()))
+        due_next = self.engine.due()
+        if due_next is not None:
+            self._arm(due_next)
+
+    def _probe_lag(self, due: float) -> None:
+        """Notice a loop that is blocked, also while nothing else is due."""
+        if self.loop is None or self.stopping:
+            return
+        now = self.loop.time()
+        self.counters.lagged(now - due)
+        self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
+
+    async def close(self, patience: float) -> None:
+        """Wait up to ``patience`` seconds for handlers that still run, then cancel them, and stop the timers."""
+        self.stopping = True
+        if self.loop is None:
+            return
+        for timer in (self._timer, self._probe):
+            if timer is not None:
+                timer.cancel()
+        self.flush()
+        running = {task for task in self.tasks if task is not asyncio.current_task()}
+        if running:
+            _, late = await asyncio.wait(running, timeout=patience)
+            for task in late:
+                task.cancel()
+            if late:
+                self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(late))
+        self.starter.close()
+
+    def depart(self, work: Any) -> None:
+        """Do the work that a lost connection left, a few per turn: thousands at once must not stop everybody else."""
+        self._departures.append(work)
+        if len(self._departures) == 1 and self.loop is not None:
+            self.loop.call_soon(self._see_off)
+
+    def _see_off(self) -> None:
+        departures = self._departures
+        for _ in range(min(DEPARTURES, len(departures))):
+            self.do(departures.popleft())
+        if departures and self.loop is not None:
+            self.loop.call_soon(self._see_off)
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def run(self, works: Iterable[Any]) -> None:
+        """Do all of this, in order."""
+        do = self.do
+        for work in works:
+            if work is not None:
+                do(work)
+
+    def do_all(self, work: Any) -> Suspended | None:
+        """As :meth:`do`, for what may be None."""
+        return None if work is None else self.do(work)
+
+    def do(self, work: Any) -> Suspended | None:
+        """Do one piece of work; what is returned still runs."""
+        return self._do[type(work)](work)
+
+    def _several(self, work: Several) -> Suspended | None:
+        running = None
+        for each in work.works:
+            running = self.do(each) or running
+        return running
+
+    def call(self, fn: Callable[..., Any], asynchronous: bool, args: Iterable[Any]) -> Any:
+        """Call a function of the application: what it returned, or a :class:`Suspended`; raises what it raised."""
+        if asynchronous:
+            return self.starter.start(fn(*args))
+        result = copy_context().run(fn, *args)
+        if type(result) not in PLAIN and inspect.isawaitable(result):
+            return self.starter.start(_await(result))
+        return result
+
+    def later(self, running: Suspended, done: Callable[[Any, BaseException | None], object]) -> Suspended:
+        """Remember what runs until it ends, so that it is neither lost nor forgotten at shutdown."""
+        task = running.task
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        running.then(done)
+        return running
+
+    def failed(self, kind: str, error: BaseException, what: str) -> None:
+        """Count and log what application code raised; a cancelled handler is no error."""
+        if isinstance(error, asyncio.CancelledError):
+            return
+        self.counters.handler_errors.count(kind)
+        self.logger.error("%s raised %s", what, type(error).__name__, exc_info=error)
+
+    # events
+
+    def _call_handler(self, work: CallHandler) -> Suspended | None:
+        call = work.call
+        try:
+            result = self.call(call.fn, call.asynchronous, work.args)
+        except Exception as error:  # noqa: BLE001  # application code may raise anything, and is told of it in the log
+            self._event_done(work, None, error)
+            return None
+        if type(result) is Suspended:
+            return self.later(result, partial(self._event_done, work))
+        if work.ack_id is not None:
+            self._event_done(work, result, None)
+        return None
+
+    def _event_done(self, work: CallHandler, result: Any, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            result = error = None
+        if error is None and work.ack_id is not None and self._node is not None:
+            try:
+                self._node.event_done(work.socket, work.ack_id, result)
+            except UnencodableError as fault:
+                error = fault
+        if error is not None:
+            self.failed("event", error, f"the handler of an event in {work.socket.namespace.name!r}")
+
+    # connecting and leaving
+
+    def _call_connect(self, work: CallConnect) -> Suspended | None:
+        try:
+            result = self.call(work.call.fn, work.call.asynchronous, work.args)
+        except Exception as error:  # noqa: BLE001  # as for events; the outcome decides what the client is told
+            self._connect_done(work, None, error)
+            return None
+        if type(result) is Suspended:
+            return self.later(result, partial(self._connect_done, work))
+        self._connect_done(work, result, None)
+        return None
+
+    def _connect_done(self, work: CallConnect, result: Any, error: BaseException | None) -> None:
+        if self._node is None:
+            return
+        if error is not None and not isinstance(error, REFUSALS):
+            self.failed("connect", error, f"the connect handler of {work.socket.namespace.name!r}")
+        more = self._node.connect_done(work.socket, result, error)
+        if more is not None:
+            self.do(more)
+
+    def _call_disconnect(self, work: CallDisconnect) -> Suspended | None:
+        try:
+            result = self.call(work.call.fn, work.call.asynchronous, work.args)
+        except Exception as error:  # noqa: BLE001  # as for events; the client is forgotten all the same
+            self._disconnect_done(work, None, error)
+            return None
+        if type(result) is Suspended:
+            return self.later(result, partial(self._disconnect_done, work))
+        self._disconnect_done(work, result, None)
+        return None
+
+    def _disconnect_done(self, work: CallDisconnect, result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self.failed("disconnect", error, f"the disconnect handler of {work.socket.namespace.name!r}")
+        if self._node is not None:
+            self._node.disconnect_done(work.socket)
+
+    # the rest
+
+    def _notify(self, work: Notify) -> Suspended | None:
+        done = partial(self._notified, work)
+        try:
+            result = self.call(work.fn, False, work.args)
+        except Exception as error:  # noqa: BLE001  # as for events
+            done(None, error)
+            return None
+        return self.later(result, done) if type(result) is Suspended else None
+
+    def _notified(self, work: Notify, result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            self.failed("callback", error, "a callback")
+
+    def _settle_ack(self, work: SettleAck) -> Suspended | None:
+        """End a ``call`` that waits, or run a callback as a task of its own, outside whatever is going on now."""
+        waiter = work.waiter
+        if isinstance(waiter, asyncio.Future):
+            if not waiter.done():
+                if work.error is None:
+                    waiter.set_result(work.args)
+                else:
+                    waiter.set_exception(work.error)
+        elif work.error is None and self.loop is not None:
+            self.loop.call_soon(self._notify, Notify(waiter, work.args))
+        return None
+
+    def _pause_reading(self, work: PauseReading) -> Suspended | None:
+        return Suspended(asyncio.ensure_future(asyncio.sleep(work.seconds)))
+
+
+def _close_link(work: CloseLink) -> None:
+    work.link.owner.end(work.code, work.reason, work.tail)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable

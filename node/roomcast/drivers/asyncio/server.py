@@ -1,0 +1,224 @@
+"""``AsyncServer``: the asyncio server of the public API (python-api.md 1.3 to 1.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from roomcast.core.api import ServerSurface, chosen_target
+from roomcast.drivers.asyncio.engine_server import EngineFacade
+from roomcast.drivers.asyncio.manager import AsyncManager
+from roomcast.drivers.asyncio.namespace import AsyncNamespace
+from roomcast.drivers.asyncio.runtime import Runtime
+from roomcast.exceptions import TimeoutError as CallTimeoutError
+
+# How long (seconds) shutdown waits for handlers that still run.
+HANDLER_PATIENCE = 5.0
+
+
+class AsyncServer(ServerSurface):
+    """A Socket.IO server for asyncio. All methods must be called in the thread of its event loop.
+
+    ``logger`` is False (errors only), True (INFO) or a logger; ``serializer`` is ``"default"`` or ``"msgpack"``; ``json``
+    any object with ``dumps`` and ``loads``. With ``async_handlers=False`` the handlers of one client run one after
+    another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO options that
+    users know are keywords too; unknown ones warn.
+    """
+
+    namespace_class = AsyncNamespace
+
+    def __init__(
+        self,
+        client_manager: AsyncManager | None = None,
+        logger: bool | Any = False,
+        json: Any = None,
+        async_handlers: bool = True,
+        namespaces: list[str] | str | None = None,
+        **options: Any,
+    ) -> None:
+        serializer = options.pop("serializer", "default")
+        always_connect = options.pop("always_connect", False)
+        engineio_logger = options.pop("engineio_logger", None)
+        async_mode = options.pop("async_mode", None)
+        super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
+        self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
+        self.runtime.in_order = not async_handlers
+        self.eio = EngineFacade(self.runtime, engineio_logger, async_mode)
+        self.manager = client_manager or AsyncManager()
+        self.manager.set_server(self)
+        self.manager_initialized = False
+
+    @property
+    def async_mode(self) -> str:
+        """How it is served: ``"asgi"``."""
+        return self.eio.async_mode
+
+    def mounted(self, async_mode: str) -> None:
+        """Told by the application that serves it."""
+        self.eio.mounted(async_mode)
+
+    async def start(self) -> None:
+        """Bind to the running loop; done by itself with the first request where the ASGI server has no lifespan."""
+        self.runtime.bind()
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
+
+    # --- emitting -----------------------------------------------------------------------------------------------------
+
+    async def emit(
+        self,
+        event: str,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+        volatile: bool = False,
+    ) -> None:
+        """Send an event to a client, a room, a collection of those, or (``to=None``) everybody in the namespace.
+
+        A tuple as ``data`` is several arguments. ``skip_sid`` is a sid or a collection. ``callback`` is called with each
+        receiver's acknowledgement, as a task. ``volatile`` events are dropped for clients that are behind. Never waits.
+        Raises UnencodableError (a TypeError) and ValueError before anything is sent.
+        """
+        await self.manager.emit(
+            event,
+            data,
+            namespace=namespace or "/",
+            room=chosen_target(to, room),
+            skip_sid=skip_sid,
+            callback=callback,
+            ignore_queue=ignore_queue,
+            volatile=volatile,
+        )
+
+    async def send(
+        self,
+        data: Any,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> None:
+        """Emit the event ``message``."""
+        await self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
+
+    async def call(
+        self,
+        event: str,
+        data: Any = None,
+        to: Any = None,
+        sid: Any = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit an event to one client and wait for its acknowledgement: None, the value, or a tuple of several.
+
+        Raises ``exceptions.TimeoutError`` after ``timeout`` seconds (None = never), ``exceptions.DisconnectedError`` at
+        once when the client is not there or goes.
+        """
+        target = chosen_target(to, sid)
+        if target is None:
+            raise ValueError("Cannot use call() to broadcast.")
+        if not self.async_handlers:
+            raise RuntimeError("Cannot use call() when async_handlers is False.")
+        answer: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
+        asked, work = self.node.ask(event, data, answer, target, namespace or "/")
+        self.runtime.run([work])
+        try:
+            async with asyncio.timeout(timeout):
+                args = await answer
+        except TimeoutError as error:
+            raise CallTimeoutError(f"no acknowledgement of {event!r} within {timeout} seconds") from error
+        finally:
+            self.node.forget_ack(asked)
+        return None if not args else args[0] if len(args) == 1 else args
+
+    # --- rooms and sessions -------------------------------------------------------------------------------------------
+
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Put a client into a room. ValueError for a sid's room or an unknown namespace, KeyError for an unknown client."""
+        await self.manager.enter_room(sid, namespace or "/", room)
+
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Take a client out of a room; never complains."""
+        await self.manager.leave_room(sid, namespace or "/", room)
+
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
+        """Take everybody out of a room. ValueError for a sid."""
+        await self.manager.close_room(room, namespace or "/")
+
+    async def get_session(self, sid: str, namespace: str | None = None) -> Any:
+        """The session dict of a client, the same object each time; KeyError for an unknown client."""
+        return self.live_session(sid, namespace)
+
+    async def save_session(self, sid: str, session: Any, namespace: str | None = None) -> None:
+        """Replace the session of a client; KeyError for an unknown client."""
+        self.store_session(sid, session, namespace)
+
+    def session(self, sid: str, namespace: str | None = None) -> SessionContext:
+        """``async with sio.session(sid) as session:`` gives the session, and saves it on leaving, also after an error."""
+        return SessionContext(self, sid, namespace)
+
+    async def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False, close: bool = False
+    ) -> None:
+        """Disconnect a client from a namespace; its connection stays, unless ``close``. Unknown sids are fine."""
+        running = self.runtime.do_all(self.node.disconnect(sid, namespace or "/", close))
+        if running is not None and running.task is not asyncio.current_task():
+            await asyncio.wait({running.task})
+
+    # --- the rest -----------------------------------------------------------------------------------------------------
+
+    async def handle_request(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI request, whatever its path."""
+        from roomcast.drivers.asyncio.asgi import serve_request
+
+        await serve_request(self.runtime, scope, receive, send)
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine function as a task that the server keeps and, at shutdown, waits for a moment and cancels."""
+        task = asyncio.ensure_future(target(*args, **kwargs))
+        self.runtime.tasks.add(task)
+        task.add_done_callback(self.runtime.tasks.discard)
+        return task
+
+    async def sleep(self, seconds: float = 0) -> None:
+        """Wait, letting others run."""
+        await asyncio.sleep(seconds)
+
+    async def shutdown(self) -> None:
+        """Stop: no new clients, every client is closed so that it comes back elsewhere, handlers end, timers stop.
+
+        Disconnect handlers get ``server shutting down``. May be called more than once.
+        """
+        engine = self.node.engine
+        engine.accepting = False
+        self.runtime.run(engine.close_all("server shutting down", 1012))
+        await self.runtime.close(HANDLER_PATIENCE)
+
+
+class SessionContext:
+    """Gives the session of a client and saves it."""
+
+    def __init__(self, server: AsyncServer, sid: str, namespace: str | None) -> None:
+        self._server = server
+        self._sid = sid
+        self._namespace = namespace
+        self._session: Any = None
+
+    async def __aenter__(self) -> Any:
+        self._session = await self._server.get_session(self._sid, self._namespace)
+        return self._session
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.save_session(self._sid, self._session, self._namespace)

@@ -1,0 +1,268 @@
+"""[hot] The fast path: uvicorn stays the HTTP server and hands Socket.IO's WebSockets to a protocol of ours.
+
+uvicorn makes an object of the class named by ``ws=`` for every upgrade request. This one looks whether the request is for a
+Socket.IO server of the application; every other WebSocket goes to uvicorn's own implementation, untouched::
+
+    uvicorn --ws roomcast.drivers.asyncio.uvicorn:SocketIOProtocol app:app
+
+Applications that wrap the server in middleware of their own are served by the ordinary ASGI path, so nothing that they check
+is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from roomcast.core.link import WebSocketLink
+from roomcast.drivers.asyncio.asgi_polling import refuse
+from roomcast.drivers.asyncio.deflate import DeflatingSink
+from roomcast.drivers.asyncio.mounts import Route, find_routes, own_proxies
+from roomcast.engineio import response
+from roomcast.engineio.admission import Handshake, Refusal, Surplus, Upgrade
+from roomcast.engineio.request import Request
+from roomcast.websocket.deflate import inflate
+from roomcast.websocket.frames import FrameReader, close_frame, text_frame
+from roomcast.websocket.handshake import Refused, accept
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+# How long (seconds) a client may take to answer a close frame before the connection is cut.
+CLOSE_PATIENCE = 2.0
+
+
+class SocketIOProtocol(asyncio.Protocol):
+    """One upgraded connection; made by uvicorn, once per WebSocket of the application."""
+
+    __slots__ = ("_config", "_deadline", "_delegate", "_feeding", "_link", "_route", "_state", "_transport")
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **_: Any) -> None:
+        self._config: Any = (config, app_state)
+        self._state = server_state
+        self._transport: Any = None
+        self._route: Route | None = None
+        self._link: WebSocketLink | None = None
+        self._delegate: asyncio.Protocol | None = None
+        self._feeding: Any = None
+        self._deadline: Any = None
+
+    # --- asyncio ------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by uvicorn right after it made this object."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """The upgrade request first, as uvicorn puts it together again; then WebSocket frames."""
+        link = self._link
+        if link is None:
+            self._begin(data)
+            return
+        runtime = cast("Route", self._route).runtime
+        if runtime.in_order or self._feeding is not None:
+            self._feed_in_order(data)
+            return
+        do = runtime.do
+        for work in link.feed(data, runtime.time()):
+            do(work)
+
+    def eof_received(self) -> bool | None:
+        """The client will send nothing more: as for WebSockets in general, that is the end."""
+        if self._delegate is not None:
+            return self._delegate.eof_received()
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, by whatever cause."""
+        self._state.connections.discard(cast("Any", self))
+        if self._delegate is not None:
+            self._delegate.connection_lost(exc)
+        link, route = self._link, self._route
+        if link is None or route is None:
+            return
+        self._link = None
+        engine = route.runtime.engine
+        engine.deadlines.cancel(self._deadline)
+        work = link.lost()
+        link.owner = link.sink = None
+        if work is not None:
+            route.runtime.depart(work)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full: what comes now waits in the outbox."""
+        if self._delegate is not None:
+            self._delegate.pause_writing()
+        link = self._link
+        if link is not None:
+            link.paused = True
+            if link.session is not None and link.session.link is link:
+                link.session.outbox.pause()
+
+    def resume_writing(self) -> None:
+        """The transport takes more again."""
+        if self._delegate is not None:
+            self._delegate.resume_writing()
+        link = self._link
+        if link is not None:
+            link.paused = False
+            if link.session is not None and link.session.link is link:
+                link.session.outbox.resume()
+
+    def shutdown(self) -> None:
+        """uvicorn stops: the session ends in a way that clients answer by connecting again."""
+        link, route = self._link, self._route
+        if link is None or route is None:
+            return
+        session = link.session
+        if session is not None and session.link is link:
+            route.runtime.run([route.runtime.engine.close(session, "server shutting down", 1012)])
+        else:
+            self.end(1012, "", b"")
+
+    # --- the handshake ------------------------------------------------------------------------------------------------
+
+    def _begin(self, data: bytes) -> None:
+        """Read the request that asks for the upgrade, and find whose it is."""
+        config, app_state = self._config
+        line, _, rest = data.partition(b"\r\n")
+        method, target, version = line.decode("latin-1").split(" ", 2)
+        path, _, query = target.partition("?")
+        routes = find_routes(config)
+        for route in routes:
+            if route.matches(path):
+                break
+        else:
+            self._delegate_to_uvicorn(config, app_state, data)
+            return
+        transport = self._transport
+        secure = transport.get_extra_info("sslcontext") is not None
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        request = Request(
+            method,
+            path,
+            query.encode("latin-1"),
+            b"\r\n" + rest[:-2],
+            "wss" if secure else "ws",
+            (peer[0], peer[1]) if isinstance(peer, tuple) else None,
+            (own[0], own[1]) if isinstance(own, tuple) else None,
+            version.removeprefix("HTTP/"),
+            config.root_path + route.root_path,
+        )
+        self._config = None
+        self._route = route
+        self._state.connections.add(cast("Any", self))
+        self._admit(own_proxies(config, request), route)
+
+    def _delegate_to_uvicorn(self, config: Config, app_state: dict[str, Any], data: bytes) -> None:
+        """Give the connection to uvicorn's own WebSocket implementation, for good."""
+        from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+        transport = self._transport
+        if AutoWebSocketsProtocol is None:
+            refusal = response.empty(501)
+            transport.write(response.render(refusal))
+            transport.close()
+            return
+        made = cast("Any", AutoWebSocketsProtocol)(config=config, server_state=self._state, app_state=app_state)
+        self._delegate = made
+        made.connection_made(transport)
+        made.data_received(data)
+        # uvicorn makes this object the protocol when data_received returns; after that the other one takes its place.
+        asyncio.get_running_loop().call_soon(transport.set_protocol, made)
+
+    def _admit(self, request: Request, route: Route) -> None:
+        runtime = route.runtime
+        runtime.bind()
+        engine = runtime.engine
+        now = runtime.time()
+        outcome = engine.admit(request, upgrade=True)
+        if isinstance(outcome, Refusal):
+            self._refuse(refuse(runtime, request, outcome))
+            return
+        if isinstance(outcome, Handshake) and (busy := engine.busy(now)) is not None:
+            self._refuse(busy)
+            return
+        settings = engine.settings
+        answer = accept(
+            request.method,
+            request.http_version,
+            request.header,
+            deflate=settings.websocket_compression,
+            extra_headers=engine.extra_headers(request),
+        )
+        if isinstance(answer, Refused):
+            runtime.counters.refused.count("websocket_handshake")
+            self._refuse(response.Response(answer.status, answer.headers, answer.reason.encode()))
+            return
+        sink = DeflatingSink(self._transport) if answer.deflate else self._transport
+        reader = FrameReader(settings.max_payload, settings.max_fragments, inflate if answer.deflate else None)
+        link = self._link = WebSocketLink(engine, self, sink, reader)
+        if isinstance(outcome, Handshake):
+            session = link.session = engine.open(request, "websocket", sink, link, now)
+            self._transport.write(answer.response + text_frame(engine.open_packet(session)))
+            return
+        self._transport.write(answer.response)
+        if isinstance(outcome, Upgrade):
+            link.session = cast("Any", outcome.session)
+            runtime.run([engine.probe(cast("Any", outcome.session), link, now)])
+        elif isinstance(outcome, Surplus):
+            self.end(None, "", b"")
+
+    def _refuse(self, answer: response.Response) -> None:
+        self._transport.write(response.render(answer))
+        self._transport.close()
+
+    # --- reading in order ---------------------------------------------------------------------------------------------
+
+    def _feed_in_order(self, data: bytes) -> None:
+        """``async_handlers=False``: while a handler runs nothing more is read, and what was read waits."""
+        if self._feeding is None and self._link is not None and self._route is not None:
+            self._feeding = self._link.feed(data, self._route.runtime.time())
+            self._step()
+        elif self._feeding is not None:
+            self._feeding = _then(self._feeding, self, data)
+
+    def _step(self, *_: Any) -> None:
+        """Go on with what was read until a handler has to be waited for."""
+        route, feeding = self._route, self._feeding
+        if route is None or feeding is None:
+            return
+        for work in feeding:
+            running = route.runtime.do(work)
+            if running is not None:
+                self._transport.pause_reading()
+                running.task.add_done_callback(self._step)
+                return
+        self._feeding = None
+        if self._link is not None:
+            self._transport.resume_reading()
+
+    # --- closing ------------------------------------------------------------------------------------------------------
+
+    def end(self, code: int | None, reason: str, tail: bytes) -> None:
+        """Write ``tail`` and a close frame, then wait a moment for the client to do its part before cutting the connection."""
+        transport, link, route = self._transport, self._link, self._route
+        if link is None or route is None or transport.is_closing():
+            return
+        link.done()
+        self._feeding = None
+        if self._deadline is None:
+            transport.write(tail + close_frame(code, reason))
+        if self._deadline is not None or link.peer_closed:
+            transport.close()
+        else:
+            self._deadline = route.runtime.engine.deadlines.add(route.runtime.time() + CLOSE_PATIENCE, self._cut)
+
+    def _cut(self, now: float) -> None:
+        """The client never answered the close frame."""
+        self._transport.abort()
+
+
+def _then(first: Any, protocol: SocketIOProtocol, data: bytes) -> Any:
+    """What was read earlier, then what came meanwhile."""
+    yield from first
+    link, route = protocol._link, protocol._route  # noqa: SLF001  # a generator method of the protocol in all but name
+    if link is not None and route is not None:
+        yield from link.feed(data, route.runtime.time())

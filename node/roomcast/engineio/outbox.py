@@ -1,0 +1,246 @@
+"""[hot] What waits to be written to one client, and the flush that writes it once per loop turn.
+
+Rules of this file:
+
+* A *unit* is one packet as ``bytes``: whole WebSocket frames, attachments included, the same object for every receiver.
+* Queueing costs a receiver one append. The first unit of a turn also puts the outbox on the flusher's list.
+* The flusher writes each outbox once: units joined; outboxes with the same units share one joined block (design §4:
+  a ``send`` costs more than everything else together, so fewer and larger writes decide).
+* Bounds count what the transport has *refused*, never what one turn produced (cluster.md 10): see :meth:`Flusher.suspect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from roomcast.settings import Settings
+
+# An outbox with this much is written at once, in the middle of a handler if need be (cluster.md 10).
+FLUSH_UNITS = 128
+FLUSH_BYTES = 65_536
+# Within one turn a reader cannot be told from a stuck client, since neither had a chance to read: there the bound is wider.
+ONE_TURN_FACTOR = 16
+# A client over its bound gets this long (seconds) to take anything at all before it counts as stuck.
+STUCK_AFTER = 0.25
+
+NOTHING: Sequence[bytes] = ()
+
+
+class Sink(Protocol):
+    """Where blocks of whole frames go: an asyncio transport, or what stands for one."""
+
+    def write(self, block: bytes, /) -> object:
+        """Take a block; never waits, never raises for a peer that is gone."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes taken and not yet accepted by the peer's side."""
+
+
+class FlushCounts(Protocol):
+    """What the flusher counts."""
+
+    packets_out: int
+    bytes_out: int
+
+
+class Nowhere:
+    """The sink of an outbox whose client is gone."""
+
+    __slots__ = ()
+
+    def write(self, block: bytes, /) -> None:
+        """Drop it."""
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing ever waits here."""
+        return 0
+
+
+NOWHERE = Nowhere()
+
+
+class Outbox:
+    """The units of one client that are not written yet.
+
+    ``paused`` is set by the transport (:meth:`pause`, :meth:`resume`); while it is, units stay here.
+    """
+
+    __slots__ = ("_counted", "_counted_bytes", "flusher", "frames", "owner", "paused", "sink", "taken")
+
+    def __init__(self, flusher: Flusher, sink: Sink, owner: Any, paused: bool = False) -> None:
+        self.frames: Sequence[bytes] | list[bytes] = NOTHING
+        self.flusher = flusher
+        self.sink = sink
+        self.owner = owner
+        self.paused = paused
+        self.taken = 0
+        self._counted = 0
+        self._counted_bytes = 0
+
+    def put(self, unit: bytes) -> None:
+        """Queue one unit behind those that wait."""
+        frames = self.frames
+        if frames:
+            frames.append(unit)  # type: ignore[attr-defined]  # only the shared empty tuple has no append, and it is falsy
+            if len(frames) >= FLUSH_UNITS or len(unit) * len(frames) >= FLUSH_BYTES:
+                self.full()
+        else:
+            self.frames = [unit]
+            self.flusher.mark(self)
+
+    def full(self) -> None:
+        """Write now, or, where the transport refuses, see whether this still is within what one turn may produce."""
+        if self.paused:
+            self.flusher.overfull(self)
+        else:
+            self.flusher.write(self)
+
+    def backlog(self) -> tuple[int, int]:
+        """Return (bytes, units) that wait, the transport's own buffer included in the bytes."""
+        frames = self.frames
+        while self._counted < len(frames):
+            self._counted_bytes += len(frames[self._counted])
+            self._counted += 1
+        return self._counted_bytes + self.sink.get_write_buffer_size(), len(frames)
+
+    def take(self) -> Sequence[bytes]:
+        """Remove and return all that waits."""
+        frames, self.frames = self.frames, NOTHING
+        self._counted = self._counted_bytes = 0
+        self.taken += 1
+        return frames
+
+    def pause(self) -> None:
+        """The transport takes no more for now."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """The transport takes more again: what waits leaves in this turn."""
+        self.paused = False
+        self.taken += 1
+        if self.frames:
+            self.flusher.mark(self)
+
+    def shut(self) -> Sequence[bytes]:
+        """The client is gone: whatever comes later is dropped. Returns what waited."""
+        self.sink = NOWHERE
+        self.paused = False
+        return self.take()
+
+
+class Flusher:
+    """Writes the outboxes of one node that have something to write.
+
+    ``wake`` is called when the first outbox of a turn reports; the driver then calls :meth:`flush` once, at the end of the
+    turn. ``on_slow(owner)`` is told of an outbox that is over its hard bound, ``on_suspect(outbox)`` of one over its
+    bound; neither may call back into this object at once.
+    """
+
+    __slots__ = ("_joined", "_pending", "boxes", "counts", "max_bytes", "max_units", "on_slow", "on_suspect", "wake")
+
+    def __init__(
+        self,
+        settings: Settings,
+        counts: FlushCounts,
+        wake: Callable[[], object],
+        on_slow: Callable[[Any], object],
+        on_suspect: Callable[[Outbox], object],
+    ) -> None:
+        self.boxes: list[Outbox] = []
+        self.max_bytes = settings.max_backlog_bytes
+        self.max_units = settings.max_backlog_packets
+        self.counts = counts
+        self.wake = wake
+        self.on_slow = on_slow
+        self.on_suspect = on_suspect
+        self._pending: Sequence[bytes] = NOTHING
+        self._joined = b""
+
+    def mark(self, box: Outbox) -> None:
+        """Put an outbox that has turned non-empty on the list of this turn."""
+        if not self.boxes:
+            self.wake()
+        self.boxes.append(box)
+
+    def flush(self) -> None:
+        """Write every outbox on the list, once; those whose transport refuses are only judged."""
+        boxes, self.boxes = self.boxes, []
+        for box in boxes:
+            if not box.frames:
+                continue
+            if box.paused:
+                self.judge(box)
+            else:
+                self.write(box)
+        self._pending = NOTHING
+        self._joined = b""
+
+    def write(self, box: Outbox) -> None:
+        """Hand all units of one outbox to its sink as one block."""
+        frames = box.frames
+        box.frames = NOTHING
+        if box._counted:
+            box._counted = box._counted_bytes = 0
+        if len(frames) == 1:
+            block = frames[0]
+        elif frames == self._pending:
+            block = self._joined
+        else:
+            block = self._joined = b"".join(frames)
+            self._pending = frames
+        counts = self.counts
+        counts.packets_out += len(frames)
+        counts.bytes_out += len(block)
+        box.sink.write(block)
+
+    def over(self, box: Outbox, factor: int = 1) -> bool:
+        """Tell whether more waits for this client than ``factor`` times its bound."""
+        size, units = box.backlog()
+        return size > self.max_bytes * factor or units > self.max_units * factor
+
+    def judge(self, box: Outbox) -> None:
+        """At the end of a turn: report an outbox over its bound, to be looked at again a moment later."""
+        if self.over(box, ONE_TURN_FACTOR):
+            self.on_slow(box.owner)
+        elif self.over(box):
+            self.on_suspect(box)
+
+    def overfull(self, box: Outbox) -> None:
+        """In the middle of a turn: only the wide bound ends a client."""
+        if self.over(box, ONE_TURN_FACTOR):
+            self.on_slow(box.owner)
+
+
+def deliver(boxes: Sequence[Any], unit: bytes) -> None:
+    """Queue one unit for many receivers (objects with an ``outbox``): one append each.
+
+    The loop repeats :meth:`Outbox.put` without the call: at 1,000 receivers the call alone would cost as much as the appends.
+    """
+    limit = max(1, min(FLUSH_UNITS, FLUSH_BYTES // len(unit)))
+    for receiver in boxes:
+        box = receiver.outbox
+        frames = box.frames
+        if frames:
+            frames.append(unit)
+            if len(frames) >= limit:
+                box.full()
+        else:
+            box.frames = [unit]
+            flusher = box.flusher
+            waiting = flusher.boxes
+            if not waiting:
+                flusher.wake()
+            waiting.append(box)
+
+
+def deliver_volatile(boxes: Sequence[Any], unit: bytes, threshold: int) -> int:
+    """As :func:`deliver`, but skip receivers whose backlog has reached ``threshold`` bytes; returns how many were skipped."""
+    skipped = 0
+    for receiver in boxes:
+        box = receiver.outbox
+        if box.paused and box.backlog()[0] >= threshold:
+            skipped += 1
+        else:
+            box.put(unit)
+    return skipped
