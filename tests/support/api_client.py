@@ -1,7 +1,7 @@
 """Raw clients: packets are asserted as they stand on the wire, so nothing here interprets more than it must.
 
-Both transports offer the same methods. Text packets are ``str`` with their Engine.IO digit, binary messages are ``bytes``
-on WebSocket and on polling alike. Nothing answers a ping unless the test does.
+Both transports offer the same methods. Text packets are ``str`` with their Engine.IO digit, binary messages are
+``bytes``, on WebSocket and on polling alike. Nothing answers a ping unless the test does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import ConnectionClosed
 
 TIMEOUT = 5.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
+"""Seconds a test waits for what must happen; on a slow machine the variable raises them."""
 
 Packet = str | bytes
 
@@ -68,7 +69,8 @@ class Client(ABC):
         await self.ask_to_connect(namespace, auth)
         answer = await self.receive()
         head = "40" if namespace == "/" else f"40{namespace},"
-        assert isinstance(answer, str) and answer.startswith(head + "{"), answer
+        assert isinstance(answer, str)
+        assert answer.startswith(head + "{"), answer
         self.sid = str(json.loads(answer[len(head) :])["sid"])
         return self.sid
 
@@ -166,7 +168,8 @@ class WebSocketClient(Client):
         client = cls(base, connection, sock, {"sid": sid})
         if sid is None:
             opening = await client.receive()
-            assert isinstance(opening, str) and opening.startswith("0{"), opening
+            assert isinstance(opening, str)
+            assert opening.startswith("0{"), opening
             client.handshake = json.loads(opening[1:])
         return client
 
@@ -330,6 +333,7 @@ class Wire:
 
 def arguments(packet: Packet) -> list[Any]:
     """The JSON array of an event or acknowledgement packet."""
-    assert isinstance(packet, str) and "[" in packet, packet
+    assert isinstance(packet, str)
+    assert "[" in packet, packet
     decoded: list[Any] = msgspec.json.decode(packet[packet.index("[") :])
     return decoded

@@ -1,7 +1,7 @@
-"""A real uvicorn with a real server object in the test's own event loop, so that tests can look at both ends of a wire.
+"""A real uvicorn with a real server object in the test's own event loop: tests look at both ends of the wire.
 
-The way bytes take is a parameter of nearly every test here: the fast path (uvicorn hands WebSockets to our protocol) and
-plain ASGI must not differ in anything an application or a client can see.
+The way bytes take is a parameter of nearly every such test: the fast path (uvicorn hands WebSockets to our protocol)
+and plain ASGI must not differ in anything an application or a client can see.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -19,10 +18,7 @@ import msgspec
 import uvicorn
 
 import roomcast
-from tests.support.api_client import Client, PollingClient, WebSocketClient, open_session
-
-TIMEOUT = 5.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
-"""Seconds a test waits for what must happen; a slow machine raises the factor."""
+from tests.support.api_client import TIMEOUT, Client, PollingClient, WebSocketClient, open_session
 
 WEBSOCKET_CLASS = {"fast": "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol", "asgi": "websockets-sansio"}
 
@@ -91,7 +87,13 @@ async def eventually(condition: Callable[[], object], within: float = TIMEOUT) -
 async def serve(app: Any, way: Way, **config: Any) -> AsyncIterator[str]:
     """Serve an ASGI application on a port of its own; gives its base URL (``http://127.0.0.1:<port>``)."""
     sock = socket.create_server(("127.0.0.1", 0))
-    options = {"log_config": None, "lifespan": "on", "ws": WEBSOCKET_CLASS[way.path], "ws_max_size": 100_000_000, **config}
+    options = {
+        "log_config": None,
+        "lifespan": "on",
+        "ws": WEBSOCKET_CLASS[way.path],
+        "ws_max_size": 100_000_000,
+        **config,
+    }
     server = InProcessServer(uvicorn.Config(app, **options))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     started = asyncio.create_task(server.ready.wait())
@@ -148,7 +150,9 @@ class Node:
         self.keep(client)
         return client
 
-    async def connect(self, namespace: str = "/", auth: Any = None, transport: str | None = None, **options: Any) -> Client:
+    async def connect(
+        self, namespace: str = "/", auth: Any = None, transport: str | None = None, **options: Any
+    ) -> Client:
         """A client that is connected to one namespace; its ``sid`` is that of the namespace."""
         client = await self.open(transport, **options)
         await client.connect(namespace, auth)

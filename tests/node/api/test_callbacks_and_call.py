@@ -44,7 +44,9 @@ ANSWERS: list[Any] = [
 
 @pytest.mark.parametrize(("values", "spread", "bare"), ANSWERS)
 @pytest.mark.parametrize("colour", ["plain", "coroutine"])
-async def test_a_callback_gets_the_values_spread(flavour: Way, colour: str, values: str, spread: Any, bare: Any) -> None:
+async def test_a_callback_gets_the_values_spread(
+    flavour: Way, colour: str, values: str, spread: Any, bare: Any
+) -> None:
     sio = roomcast.AsyncServer()
     got: list[tuple[Any, ...]] = []
 
@@ -92,7 +94,9 @@ async def test_binary_answers(way: Way) -> None:
         assert header.startswith("451-")
         assert await client.receive() == b"\x00"
         number = header.removeprefix("451-").split("[")[0]
-        await client.send(f'462-{number}[{{"_placeholder":true,"num":0}},[{{"_placeholder":true,"num":1}}]]', b"a", b"b")
+        await client.send(
+            f'462-{number}[{{"_placeholder":true,"num":0}},[{{"_placeholder":true,"num":1}}]]', b"a", b"b"
+        )
         assert await calling == (b"a", [b"b"])
 
 

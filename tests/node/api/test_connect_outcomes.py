@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 import roomcast
 from tests.support.api_client import Client, Packet
-from tests.support.inprocess import Node, Way, eventually
+from tests.support.inprocess import Node, Way
 
 differs = pytest.mark.differs
 Refused = roomcast.exceptions.ConnectionRefusedError
@@ -71,7 +70,9 @@ async def test_no_handler_accepts_and_the_answer_holds_only_a_sid(way: Way) -> N
 
 
 @pytest.mark.parametrize("namespace", ["/", "/chat"])
-@pytest.mark.parametrize(("handler", "payload"), REFUSALS, ids=lambda value: json.dumps(value) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("handler", "payload"), REFUSALS, ids=lambda value: json.dumps(value) if isinstance(value, dict) else ""
+)
 async def test_a_refusal_carries_its_payload(
     flavour: Way, namespace: str, handler: Callable[..., Any], payload: dict[str, Any]
 ) -> None:
@@ -123,7 +124,9 @@ async def test_always_connect_answers_before_the_handler_runs(flavour: Way) -> N
 
 
 @differs
-@pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError("secret"), TypeError("secret"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), KeyError("secret"), TypeError("secret"), asyncio.CancelledError()]
+)
 async def test_any_other_exception_is_a_refusal_too(way: Way, error: BaseException) -> None:
     sio = roomcast.AsyncServer()
     calls: list[str] = []
@@ -162,107 +165,6 @@ async def test_disconnecting_inside_the_connect_handler_refuses(way: Way) -> Non
 
 
 @differs
-@pytest.mark.parametrize("target", ["sid", "room", "everybody"])
-async def test_what_a_connect_handler_emits_to_its_client_comes_after_connect(way: Way, target: str) -> None:
-    sio = roomcast.AsyncServer()
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> None:
-        await sio.enter_room(sid, "a")
-        await sio.emit("hello", b"x", to={"sid": sid, "room": "a", "everybody": None}[target])
-
-    async with Node(sio, way) as node:
-        client = await node.connect()
-        assert await client.drain() == ['451-["hello",{"_placeholder":true,"num":0}]', b"x"]
-
-
-async def test_other_clients_are_emitted_to_at_once(flavour: Way) -> None:
-    sio = roomcast.AsyncServer()
-    go = asyncio.Event()
-
-    async with Node(sio, flavour) as node:
-        earlier = await node.connect()
-
-        @sio.event
-        async def connect(sid: str, environ: dict[str, Any]) -> None:
-            await sio.emit("joined", skip_sid=sid)
-            await go.wait()
-
-        newcomer = await node.open()
-        await newcomer.ask_to_connect()
-        assert await earlier.receive() == '42["joined"]'
-        go.set()
-        assert str(await newcomer.receive()).startswith("40{")
-
-
-@differs
-async def test_events_sent_while_the_connect_handler_runs_are_held(way: Way) -> None:
-    sio = roomcast.AsyncServer()
-    go = asyncio.Event()
-    seen: list[Any] = []
-    sio.on("e", lambda sid, number: seen.append(number))
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> None:
-        await go.wait()
-        seen.append("connected")
-
-    async with Node(sio, way) as node:
-        client = await node.open()
-        await client.send("40", '42["e",1]', '42["e",2]')
-        await client.drain()
-        assert seen == []
-        go.set()
-        await eventually(lambda: len(seen) == 3)
-        assert seen == ["connected", 1, 2]
-
-
-@differs
-@pytest.mark.parametrize("reply", ["refuse", "raise"])
-async def test_held_events_of_a_refused_client_are_forgotten(flavour: Way, reply: str) -> None:
-    sio = roomcast.AsyncServer()
-    go = asyncio.Event()
-    seen: list[Any] = []
-    sio.on("e", lambda sid, number: seen.append(number))
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> bool:
-        await go.wait()
-        if reply == "raise":
-            raise LookupError
-        return False
-
-    async with Node(sio, flavour) as node:
-        client = await node.open()
-        await client.send("40", '42["e",1]')
-        go.set()
-        assert str(await client.receive()).startswith("44")
-        assert seen == []
-
-
-@differs
-async def test_a_connection_that_closes_while_the_handler_runs_is_nobodys_ghost(way: Way) -> None:
-    sio = roomcast.AsyncServer()
-    entered, go = asyncio.Event(), asyncio.Event()
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> None:
-        await sio.enter_room(sid, "a")
-        entered.set()
-        await go.wait()
-
-    async with Node(sio, way) as node:
-        client = await node.open()
-        await client.ask_to_connect()
-        await entered.wait()
-        await client.send("1")
-        await client.aclose()
-        go.set()
-        await node.empty()
-        assert list(sio.manager.get_namespaces()) == []
-
-
-@differs
 @pytest.mark.parametrize("namespace", ["/random", "/chat?x=1", "/CHAT"])
 async def test_a_namespace_nobody_serves_is_refused_with_an_object(way: Way, namespace: str) -> None:
     sio = roomcast.AsyncServer(namespaces=["/", "/chat"])
@@ -284,7 +186,9 @@ async def test_a_namespace_nobody_serves_is_refused_with_an_object(way: Way, nam
         ({}, "/with-class", True),
     ],
 )
-async def test_which_namespaces_are_accepted(flavour: Way, options: dict[str, Any], namespace: str, accepted: bool) -> None:
+async def test_which_namespaces_are_accepted(
+    flavour: Way, options: dict[str, Any], namespace: str, accepted: bool
+) -> None:
     sio = roomcast.AsyncServer(**options)
     sio.on("e", lambda sid: None, namespace="/with-handler")
     sio.register_namespace(roomcast.AsyncNamespace("/with-class"))
@@ -334,100 +238,3 @@ async def test_leaving_and_connecting_again_in_one_burst_gives_a_new_sid(way: Wa
         packet = await client.receive()
         assert str(packet).startswith('40{"sid":"')
         assert first not in str(packet)
-
-
-@pytest.mark.parametrize("auth", [None, {}, {"token": "x"}, {"nested": {"list": [1, None]}}])
-async def test_auth_reaches_the_handler(way: Way, auth: Any) -> None:
-    sio = roomcast.AsyncServer()
-    seen: list[Any] = []
-    sio.on("connect", lambda sid, environ, auth: seen.append(auth))
-    async with Node(sio, way) as node:
-        await node.connect(auth=auth)
-        assert seen == [auth or None]
-
-
-class CallableObject:
-    def __init__(self, seen: list[Any]) -> None:
-        self.seen = seen
-
-    async def __call__(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
-        await asyncio.sleep(0)
-        self.seen.append(auth)
-
-
-async def with_prefix(prefix: list[Any], sid: str, environ: dict[str, Any], auth: Any) -> None:
-    prefix.append(auth)
-
-
-def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(*args: Any, **options: Any) -> Any:
-        return function(*args, **options)
-
-    return wrapper
-
-
-SHAPES: list[Any] = [
-    pytest.param(lambda seen: lambda sid, environ, auth: seen.append(auth), id="three"),
-    pytest.param(lambda seen: lambda *args: seen.append(args[2]), id="star", marks=differs),
-    pytest.param(lambda seen: lambda sid, environ, auth=None: seen.append(auth), id="default"),
-    pytest.param(lambda seen: functools.partial(with_prefix, seen), id="partial"),
-    pytest.param(CallableObject, id="object", marks=differs),
-    pytest.param(lambda seen: decorated(lambda sid, environ, auth: seen.append(auth)), id="decorated", marks=differs),
-]
-
-
-@pytest.mark.parametrize("auth", [None, {"token": "x"}])
-@pytest.mark.parametrize("shape", SHAPES)
-async def test_every_long_form_of_handler_gets_auth(flavour: Way, shape: Any, auth: Any) -> None:
-    sio = roomcast.AsyncServer()
-    seen: list[Any] = []
-    sio.on("connect", shape(seen))
-    async with Node(sio, flavour) as node:
-        await node.connect(auth=auth)
-        assert seen == [auth]
-
-
-@pytest.mark.parametrize("auth", [None, pytest.param({"token": "x"}, marks=differs)])
-@pytest.mark.parametrize("colour", ["plain", "coroutine"])
-async def test_the_short_form_of_a_connect_handler_works_with_and_without_auth(flavour: Way, colour: str, auth: Any) -> None:
-    sio = roomcast.AsyncServer()
-    seen: list[str] = []
-
-    def plain(sid: str, environ: dict[str, Any]) -> None:
-        seen.append(sid)
-
-    async def coroutine(sid: str, environ: dict[str, Any]) -> None:
-        seen.append(sid)
-
-    sio.on("connect", plain if colour == "plain" else coroutine)
-    async with Node(sio, flavour) as node:
-        client = await node.connect(auth=auth)
-        assert seen == [client.sid]
-
-
-@differs
-async def test_a_type_error_inside_a_handler_does_not_call_it_again(flavour: Way) -> None:
-    sio = roomcast.AsyncServer()
-    calls: list[tuple[Any, ...]] = []
-
-    @sio.on("connect")
-    def connect(*args: Any) -> None:
-        calls.append(args)
-        raise TypeError("application")
-
-    async with Node(sio, flavour) as node:
-        client = await node.open()
-        assert str(await answer(client)).startswith("44")
-        assert len(calls) == 1
-
-
-async def test_connect_handlers_of_namespaces_run_per_namespace(flavour: Way) -> None:
-    sio = roomcast.AsyncServer()
-    seen: list[tuple[str, str]] = []
-    for name in ("/", "/a", "/b"):
-        sio.on("connect", lambda sid, environ, *, name=name: seen.append((name, sid)), namespace=name)
-    async with Node(sio, flavour) as node:
-        client = await node.open()
-        sids = [await client.connect(name) for name in ("/", "/a", "/b")]
-        assert seen == list(zip(("/", "/a", "/b"), sids, strict=True))
-        assert len({*sids, client.engine_sid}) == 4

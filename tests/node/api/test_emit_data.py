@@ -70,7 +70,9 @@ async def test_left_out_data_is_no_argument(flavour: Way) -> None:
         assert await client.drain() == ['42["e"]']
 
 
-@pytest.mark.parametrize("text", ["ü€😀", "quote \" backslash \\", "\x00\x1e\x1f\n\r\t", "\u2028\u2029", "</script>", "\x7f"])
+@pytest.mark.parametrize(
+    "text", ["ü€😀", 'quote " backslash \\', "\x00\x1e\x1f\n\r\t", "\u2028\u2029", "</script>", "\x7f"]
+)
 async def test_any_text_arrives_as_it_was(way: Way, text: str) -> None:
     sio = roomcast.AsyncServer()
     async with Node(sio, way) as node:

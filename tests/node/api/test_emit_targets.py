@@ -166,7 +166,9 @@ async def test_namespaces_do_not_mix(way: Way) -> None:
         assert await chat.drain() == []
 
 
-@pytest.mark.parametrize("options", [{"namespace": "/nowhere"}, {"to": "nobody"}, {"to": "x" * 20, "namespace": "/nowhere"}])
+@pytest.mark.parametrize(
+    "options", [{"namespace": "/nowhere"}, {"to": "nobody"}, {"to": "x" * 20, "namespace": "/nowhere"}]
+)
 async def test_an_unknown_target_is_silent(flavour: Way, options: dict[str, str]) -> None:
     sio = roomcast.AsyncServer()
     async with Node(sio, flavour) as node:

@@ -227,7 +227,9 @@ async def test_event_handlers_get_all_arguments(flavour: Way, shape: str) -> Non
             assert await client.call("e", 1) == f'431[[["{client.sid}",1]]]'
 
 
-@pytest.mark.parametrize("name", ["message", "json", "connection", "error", "ping", "new_namespace", "room:a/b", "ü", " "])
+@pytest.mark.parametrize(
+    "name", ["message", "json", "connection", "error", "ping", "new_namespace", "room:a/b", "ü", " "]
+)
 async def test_event_names_that_are_not_reserved_are_events(flavour: Way, name: str) -> None:
     sio = roomcast.AsyncServer()
     seen: list[Any] = []

@@ -38,10 +38,14 @@ async def test_the_context_manager_saves_even_after_an_exception(flavour: Way) -
         client = await node.connect()
         async with sio.session(client.sid) as session:
             session["a"] = 1
-        with pytest.raises(LookupError, match="application"):
+
+        async def change_and_raise() -> None:
             async with sio.session(client.sid) as session:
                 session["b"] = 2
                 raise LookupError("application")
+
+        with pytest.raises(LookupError, match="application"):
+            await change_and_raise()
         assert await sio.get_session(client.sid) == {"a": 1, "b": 2}
 
 
@@ -63,7 +67,11 @@ async def test_an_unknown_sid_has_no_session(flavour: Way, sid: str) -> None:
     sio = roomcast.AsyncServer()
     async with Node(sio, flavour) as node:
         client = await node.connect()
-        for call in (sio.get_session(sid), sio.save_session(sid, {}), sio.get_session(client.sid, namespace="/nowhere")):
+        for call in (
+            sio.get_session(sid),
+            sio.save_session(sid, {}),
+            sio.get_session(client.sid, namespace="/nowhere"),
+        ):
             with pytest.raises(KeyError):
                 await call
         with pytest.raises(KeyError):
