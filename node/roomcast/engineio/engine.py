@@ -229,7 +229,7 @@ class Engine:
         headers = self.policy.headers(request)
         self.counts.bytes_in += len(body)
         if body.count(SEPARATOR) >= self.settings.max_decode_packets:
-            yield self.close(session, "parse error")
+            yield self.close(session, "parse error", at_once=True)
             return response.empty(400, extra=headers)
         for packet in body.split(SEPARATOR):
             if not session.alive:
@@ -265,7 +265,7 @@ class Engine:
         try:
             packet = decode(text)
         except PacketError:
-            return self.close(session, "parse error"), False
+            return self.close(session, "parse error", at_once=True), False
         if packet.binary:
             return session.upper.receive_binary(packet.data), True
         if packet.type == PONG:
@@ -345,8 +345,11 @@ class Engine:
 
     # --- closing ------------------------------------------------------------------------------------------------------
 
-    def close(self, session: Session, reason: str, code: int | None = None) -> Any:
-        """End a session: exactly once, whatever the cause. ``code`` is the WebSocket close code (None: empty frame)."""
+    def close(self, session: Session, reason: str, code: int | None = None, at_once: bool = False) -> Any:
+        """End a session: exactly once, whatever the cause. ``code`` is the WebSocket close code (None: empty frame).
+
+        A polling client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is unknown.
+        """
         if not session.alive:
             return None
         work: list[Any] = []
@@ -354,7 +357,7 @@ class Engine:
             work.append(self.candidate_lost(session, session.candidate, close=True))
         self.wheel.remove(session)
         polling = session.polling
-        if polling is not None and reason in SERVER_CLOSE_REASONS and not polling.waiting:
+        if polling is not None and reason in SERVER_CLOSE_REASONS and not polling.waiting and not at_once:
             self._linger(session)
         else:
             self._end(session, polling, reason, code, work)

@@ -1,0 +1,92 @@
+"""python-socketio's two clients behind one blocking face, so that a test of them is written once.
+
+with PythonClient("asyncio") as client:
+    client.connect(server.url, transports=["polling"])
+    client.do("emit", "echo", (1, 2))
+    assert client.hear("echo") == (1, 2)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+import socketio
+
+from tests.support.patience import PATIENCE
+
+KINDS = ("asyncio", "threads")
+RESERVED = ("connect", "connect_error", "disconnect")
+
+
+class PythonClient:
+    """One client. It hears everything: events of any namespace are kept until ``hear`` asks for them."""
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop() if kind == "asyncio" else None
+        self._thread = threading.Thread(target=self._loop.run_forever) if self._loop else None
+        self._heard: queue.Queue[tuple[str, str, tuple[Any, ...]]] = queue.Queue()
+        client_class = socketio.AsyncClient if self._loop else socketio.Client
+        self.client: Any = client_class(handle_sigint=False, **{"reconnection": False, **options})
+        self.answers: dict[str, Callable[..., Any]] = {}
+        """Event name to the function that gives the acknowledgement; others are acknowledged with nothing."""
+        self.client.on("*", self._listen, namespace="*")
+
+    def __enter__(self) -> Self:
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(TimeoutError):
+            self.do("disconnect")
+        if self._loop and self._thread:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(PATIENCE)
+            self._loop.close()
+
+    def connect(self, url: str, namespaces: tuple[str, ...] = ("/",), **options: Any) -> None:
+        """Connect to the namespaces. Raises ``socketio.exceptions.ConnectionError`` if one of them refuses."""
+        for namespace in namespaces:
+            for event in RESERVED:
+                self.client.on(event, self._listener(event, namespace), namespace=namespace)
+        self.do("connect", url, namespaces=list(namespaces), wait_timeout=PATIENCE, **options)
+
+    def do(self, method: str, *args: Any, **options: Any) -> Any:
+        """Call a method of the client, and wait for its end if it is a coroutine."""
+        result = getattr(self.client, method)(*args, **options)
+        if not inspect.isawaitable(result):
+            return result
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(_until_done(result), self._loop).result(2 * PATIENCE)
+
+    def hear(self, event: str, namespace: str = "/") -> tuple[Any, ...]:
+        """The arguments of the next such event; others before it are dropped."""
+        heard: list[tuple[str, str, tuple[Any, ...]]] = []
+        while True:
+            try:
+                heard.append(self._heard.get(timeout=PATIENCE))
+            except queue.Empty:
+                raise AssertionError(f"no {event!r} in {namespace!r}, only {heard}") from None
+            name, where, args = heard[-1]
+            if (name, where) == (event, namespace):
+                return args
+
+    def _listen(self, event: str, namespace: str, *args: Any) -> Any:
+        self._heard.put((event, namespace, args))
+        return self.answers[event](*args) if event in self.answers else None
+
+    def _listener(self, event: str, namespace: str) -> Callable[..., None]:
+        def listen(*args: Any) -> None:
+            self._heard.put((event, namespace, args))
+
+        return listen
+
+
+async def _until_done(result: Any) -> Any:
+    return await result
