@@ -36,10 +36,10 @@ _encode_json = msgspec.json.Encoder().encode
 class JsonModule(Protocol):
     """What ``json=`` accepts: the two functions of the standard library's module that are used."""
 
-    def dumps(self, value: Any, *, separators: tuple[str, str]) -> str:
+    def dumps(self, value: Any, /, *, separators: tuple[str, str]) -> str:
         """``value``, which consists of JSON's own types and of objects that only this module may know, as text."""
 
-    def loads(self, text: str) -> Any:
+    def loads(self, text: str, /) -> Any:
         """The value of ``text``; raises anything for broken JSON."""
 
 
