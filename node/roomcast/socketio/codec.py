@@ -51,6 +51,9 @@ class Codec(Protocol):
     def decode_binary(self, data: bytes) -> Packet:
         """The packet that a binary message is, when no attachment is awaited."""
 
+    def decode_args(self, data: bytes) -> list[Any]:
+        """The data that ``encode_args`` writes, alone; what an event's name may be is not checked."""
+
     def encode_args(self, args: Sequence[Any]) -> tuple[bytes, list[bytes]]:
         """The data of an event or acknowledgement, encoded once for all who get it, and its attachments."""
 

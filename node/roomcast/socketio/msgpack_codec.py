@@ -76,6 +76,14 @@ class MsgpackCodec:
             raise PacketError("id", "an acknowledgement id must be 0 to 2^53-1")
         return reader(wire, self._limits.max_name_bytes)
 
+    def decode_args(self, data: bytes) -> list[Any]:
+        """The MessagePack array that ``data`` is, within the limits. Raises PacketError."""
+        args = _unpack(data)
+        if type(args) is not list:
+            raise PacketError("payload", "the payload must be an array")
+        _check_value(args, self._limits.max_json_depth)
+        return args
+
     # -- writing
 
     def encode_args(self, args: Sequence[Any]) -> tuple[bytes, list[bytes]]:
@@ -169,10 +177,7 @@ def _fast_decoder(levels: int) -> Callable[[bytes], Any]:
 
 def _decode_strictly(message: bytes, max_depth: int) -> _Wire:
     """The packet of any data, checked here. Raises PacketError."""
-    try:
-        packet = msgspec.msgpack.decode(message, ext_hook=_extension)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise PacketError("msgpack", "the message is not MessagePack") from error
+    packet = _unpack(message)
     if type(packet) is not dict:
         raise PacketError("msgpack", "a packet must be a map")
     kind, namespace, id = packet.get("type"), packet.get("nsp"), packet.get("id")
@@ -181,6 +186,13 @@ def _decode_strictly(message: bytes, max_depth: int) -> _Wire:
     data = packet.get("data")
     _check_value(data, max_depth)
     return _Wire(kind, namespace, data, id)
+
+
+def _unpack(message: bytes) -> Any:
+    try:
+        return msgspec.msgpack.decode(message, ext_hook=_extension)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise PacketError("msgpack", "the message is not MessagePack") from error
 
 
 def _extension(code: int, data: memoryview) -> Any:

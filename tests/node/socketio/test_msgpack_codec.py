@@ -201,6 +201,14 @@ def test_a_disconnect_has_neither_data_nor_id() -> None:
     assert CODEC.decode_binary(message(type=1, id=7)) == Packet(DISCONNECT)
 
 
+def test_arguments_alone_are_read() -> None:
+    assert CODEC.decode_args(CODEC.encode_args(["e", b"x", NEW_YEAR])[0]) == ["e", b"x", NEW_YEAR]
+    for data, kind in [(b"\x80", "payload"), (b"\x91" * 65 + b"\x01", "depth"), (b"\x91", "msgpack")]:
+        with pytest.raises(PacketError) as caught:
+            CODEC.decode_args(data)
+        assert caught.value.kind == kind
+
+
 def test_data_that_was_encoded_once_is_wrapped_for_each_packet() -> None:
     body, attachments = CODEC.encode_args(["e", b"x"])
     assert attachments == []
