@@ -1,0 +1,1 @@
+"""The same three-event application on other Socket.IO servers."""

@@ -1,0 +1,27 @@
+"""The three-event application on python-socketio: ``uvicorn bench.peers.pysio_app:app``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import socketio
+
+sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
+app = socketio.ASGIApp(sio)
+
+
+@sio.event  # type: ignore[untyped-decorator]  # python-socketio has no types
+async def echo(sid: str, data: Any) -> Any:
+    """Acknowledge with the same data."""
+    return data
+
+
+@sio.event  # type: ignore[untyped-decorator]  # as above
+async def sink(sid: str, data: Any) -> None:
+    """Take it and do nothing."""
+
+
+@sio.event  # type: ignore[untyped-decorator]  # as above
+async def pub(sid: str, data: Any) -> None:
+    """Tell everybody."""
+    await sio.emit("msg", data)
