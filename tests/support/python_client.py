@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import inspect
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -35,7 +38,6 @@ class PythonClient:
         self.client: Any = client_class(handle_sigint=False, **{"reconnection": False, **options})
         self.answers: dict[str, Callable[..., Any]] = {}
         """Event name to the function that gives the acknowledgement; others are acknowledged with nothing."""
-        self.client.on("*", self._listen, namespace="*")
 
     def __enter__(self) -> Self:
         if self._thread:
@@ -49,12 +51,18 @@ class PythonClient:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
             self._loop.close()
+        self.client = None
+        with warnings.catch_warnings():
+            # The clients leave sockets to the garbage collector; their warnings must not fail some later test.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     def connect(self, url: str, namespaces: tuple[str, ...] = ("/",), **options: Any) -> None:
         """Connect to the namespaces. Raises ``socketio.exceptions.ConnectionError`` if one of them refuses."""
         for namespace in namespaces:
+            self.client.on("*", functools.partial(self._listen, namespace), namespace=namespace)
             for event in RESERVED:
-                self.client.on(event, self._listener(event, namespace), namespace=namespace)
+                self.client.on(event, functools.partial(self._listen, namespace, event), namespace=namespace)
         self.do("connect", url, namespaces=list(namespaces), wait_timeout=PATIENCE, **options)
 
     def do(self, method: str, *args: Any, **options: Any) -> Any:
@@ -77,15 +85,9 @@ class PythonClient:
             if (name, where) == (event, namespace):
                 return args
 
-    def _listen(self, event: str, namespace: str, *args: Any) -> Any:
+    def _listen(self, namespace: str, event: str, *args: Any) -> Any:
         self._heard.put((event, namespace, args))
         return self.answers[event](*args) if event in self.answers else None
-
-    def _listener(self, event: str, namespace: str) -> Callable[..., None]:
-        def listen(*args: Any) -> None:
-            self._heard.put((event, namespace, args))
-
-        return listen
 
 
 async def _until_done(result: Any) -> Any:

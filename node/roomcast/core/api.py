@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
 from roomcast.core.handlers import HandlerTable
+from roomcast.core.namespaces import NamespaceSurface
 from roomcast.core.node import Node
 from roomcast.core.options import make_codec, read_options
 from roomcast.engineio.environ import Environ
@@ -51,7 +52,7 @@ class ServerSurface:
 
     reason = Reason
     reserved_events = ("connect", "disconnect")
-    namespace_class: type = object
+    namespace_class: type[NamespaceSurface] = NamespaceSurface
 
     def __init__(
         self,
@@ -144,11 +145,11 @@ class ServerSurface:
 
     def register_namespace(self, namespace_handler: Any) -> None:
         """Register an object that handles all events of its namespace; ValueError for what is none, or of the other colour."""
-        if not hasattr(namespace_handler, "trigger_event") or not hasattr(namespace_handler, "_set_server"):
+        if not isinstance(namespace_handler, NamespaceSurface):
             raise ValueError("Not a namespace instance")
         if not isinstance(namespace_handler, self.namespace_class):
             raise ValueError("Not a valid namespace class for this server")
-        namespace_handler._set_server(self)  # noqa: SLF001  # the other half of the same registration
+        namespace_handler.set_server(self)
         self._table.register_namespace(namespace_handler)
 
     # --- looking up ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from roomcast.socketio.packet import RESERVED_EVENTS
+
 RESERVED = frozenset({"connect", "disconnect"})
 CATCH_ALL = "*"
 # Positional arguments of the long forms: connect(sid, environ, auth) and disconnect(sid, reason).
@@ -81,7 +83,7 @@ class HandlerTable:
             prefix = (*prefix, CATCH_ALL)
         call = make_call(handler, prefix)
         self._calls[namespace, event] = call
-        if not prefix and event not in RESERVED:
+        if not prefix and event not in RESERVED_EVENTS:
             self.exact(namespace)[event] = call
 
     def register_namespace(self, obj: Any) -> None:

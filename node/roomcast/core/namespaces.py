@@ -20,7 +20,8 @@ class NamespaceSurface:
         """Whether its methods are coroutines."""
         raise NotImplementedError
 
-    def _set_server(self, server: Any) -> None:
+    def set_server(self, server: Any) -> None:
+        """Called by the server that it is registered with."""
         self.server = server
 
     def _target(self, namespace: str | None) -> str:

@@ -38,5 +38,5 @@ class Socket:
         self.reason: str | None = None
         self.rooms: dict[Hashable, None] | None = None
         self.session: Any = None
-        self.acks: AckTable | None = None
+        self.acks: AckTable[Any] | None = None
         self.held: list[tuple[list[Any], int | None]] | None = None

@@ -17,7 +17,7 @@ from roomcast.engineio.bucket import Bucket
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.deadlines import Deadlines
 from roomcast.engineio.heartbeat import Wheel
-from roomcast.engineio.outbox import STUCK_AFTER, FlushCounts, Flusher, Outbox, Sink
+from roomcast.engineio.outbox import STUCK_AFTER, STUCK_FACTOR, FlushCounts, Flusher, Outbox, Sink
 from roomcast.engineio.packet import (
     CLOSE_PACKET,
     PING,
@@ -116,7 +116,7 @@ class Engine:
         self.on_deadline: Callable[[float], object] = _nothing
         self.accepting = True
         self._bucket = Bucket(settings.max_handshakes_per_second)
-        self._suspects: list[tuple[Outbox, int, int]] = []
+        self._suspects: dict[Outbox, tuple[int, int]] = {}
         self._make_upper = make_upper
         self._split_frames = split_frames
         self._cookie = cookie
@@ -394,9 +394,11 @@ class Engine:
         self.sessions.pop(session.sid, None)
 
     def close_all(self, reason: str, code: int | None) -> Iterator[Any]:
-        """End every session; yields work."""
+        """End every session at once; yields work."""
         for session in list(self.sessions.values()):
-            yield self.close(session, reason, code)
+            yield self.close(session, reason, code, at_once=True)
+            if not session.closed:
+                self._forget(session)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -435,20 +437,23 @@ class Engine:
         self.on_wake()
 
     def _suspect(self, box: Outbox) -> None:
-        if all(box is not other for other, _, _ in self._suspects):
-            self._suspects.append((box, box.taken, box.sink.get_write_buffer_size()))
-            if len(self._suspects) == 1:
+        """It is over its bound: who takes nothing for a while, or falls behind to twice the bound meanwhile, is too slow."""
+        before = self._suspects.get(box)
+        if before is None:
+            if not self._suspects:
                 self.deadlines.add(self.wheel.now + STUCK_AFTER, self._judge_suspects)
+            self._suspects[box] = (box.taken, box.sink.get_write_buffer_size())
+        elif self.flusher.over(box, STUCK_FACTOR) and not _has_taken(box, before):
+            self._too_slow(box.owner)
 
     def _judge_suspects(self, now: float) -> None:
-        """Look again at those who were over their bound: who took nothing since then is too slow."""
-        suspects, self._suspects = self._suspects, []
-        for box, taken, waiting in suspects:
+        suspects, self._suspects = self._suspects, {}
+        for box, before in suspects.items():
             if box.paused and self.flusher.over(box):
-                if box.taken == taken and box.sink.get_write_buffer_size() >= waiting:
-                    self._too_slow(box.owner)
-                else:
+                if _has_taken(box, before):
                     self._suspect(box)
+                else:
+                    self._too_slow(box.owner)
 
     # --- responses ----------------------------------------------------------------------------------------------------
 
@@ -467,6 +472,12 @@ class Engine:
 
     def _earlier(self, due: float) -> None:
         self.on_deadline(due)
+
+
+def _has_taken(box: Outbox, before: tuple[int, int]) -> bool:
+    """Whether a client has taken anything since ``before``: (count of takings, bytes in the transport's buffer)."""
+    taken, waiting = before
+    return box.taken != taken or box.sink.get_write_buffer_size() < waiting
 
 
 def _nothing(*_: object) -> None:

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from roomcast.settings import Settings
@@ -21,8 +21,10 @@ FLUSH_UNITS = 128
 FLUSH_BYTES = 65_536
 # Within one turn a reader cannot be told from a stuck client, since neither had a chance to read: there the bound is wider.
 ONE_TURN_FACTOR = 16
-# A client over its bound gets this long (seconds) to take anything at all before it counts as stuck.
+# A client over its bound gets this long (seconds) to take anything at all before it counts as stuck: its process may not
+# have had a processor meanwhile. Until then it may fall behind to twice the bound.
 STUCK_AFTER = 0.25
+STUCK_FACTOR = 2
 
 NOTHING: Sequence[bytes] = ()
 
@@ -212,13 +214,13 @@ class Flusher:
             self.on_slow(box.owner)
 
 
-def deliver(boxes: Sequence[Any], unit: bytes) -> None:
+def deliver(receivers: Iterable[Any], unit: bytes) -> None:
     """Queue one unit for many receivers (objects with an ``outbox``): one append each.
 
     The loop repeats :meth:`Outbox.put` without the call: at 1,000 receivers the call alone would cost as much as the appends.
     """
     limit = max(1, min(FLUSH_UNITS, FLUSH_BYTES // len(unit)))
-    for receiver in boxes:
+    for receiver in receivers:
         box = receiver.outbox
         frames = box.frames
         if frames:
@@ -234,10 +236,10 @@ def deliver(boxes: Sequence[Any], unit: bytes) -> None:
             waiting.append(box)
 
 
-def deliver_volatile(boxes: Sequence[Any], unit: bytes, threshold: int) -> int:
+def deliver_volatile(receivers: Iterable[Any], unit: bytes, threshold: int) -> int:
     """As :func:`deliver`, but skip receivers whose backlog has reached ``threshold`` bytes; returns how many were skipped."""
     skipped = 0
-    for receiver in boxes:
+    for receiver in receivers:
         box = receiver.outbox
         if box.paused and box.backlog()[0] >= threshold:
             skipped += 1

@@ -74,7 +74,7 @@ async def _poll(runtime: Runtime, session: Session, request: Request, receive: A
         return answered.result()
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
-        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answered, gone), return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
         if not answered.done():

@@ -198,7 +198,8 @@ class EngineServer:
         self.facade.mounted(async_mode)
 
     async def start(self) -> None:
-        """Bind to the running loop."""
+        """Bind to the running loop and take sessions."""
+        self.engine.accepting = True
         self.runtime.bind()
 
     async def shutdown(self) -> None:

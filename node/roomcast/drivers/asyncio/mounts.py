@@ -77,7 +77,7 @@ def own_proxies(config: Config, request: Request) -> Request:
         "scheme": request.scheme,
         "headers": request.headers(),
     }
-    middleware = ProxyHeadersMiddleware(_nothing, trusted_hosts=config.forwarded_allow_ips or "127.0.0.1")  # type: ignore[arg-type]  # it is only called, never inspected
+    middleware = ProxyHeadersMiddleware(_nothing, trusted_hosts=config.forwarded_allow_ips or "127.0.0.1")
     step = middleware(scope, None, None)  # type: ignore[arg-type]  # as above
     try:
         step.send(None)  # type: ignore[attr-defined]  # it never waits: what it calls is _nothing

@@ -34,6 +34,9 @@ from roomcast.exceptions import ConnectionRefusedError as Refused
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is judged.
 STALL = 0.25
 LAG_PROBE = 1.0
+# At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
+CLOSING_PATIENCE = 2.5
+CLOSING_STEP = 0.02
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
 # How a connect handler says no; no error of its own.
@@ -57,7 +60,6 @@ class Runtime:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.starter: Starter
         self.time: Callable[[], float]
-        self.stopping = False
         self._node = node
         self._departures: deque[Any] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +99,7 @@ class Runtime:
             self.run(self.engine.take_slow())
 
     def _arm(self, due: float) -> None:
-        if self.loop is None or self.stopping:
+        if self.loop is None:
             return
         if self._timer is not None:
             if self._timer.when() <= due:
@@ -120,21 +122,22 @@ class Runtime:
 
     def _probe_lag(self, due: float) -> None:
         """Notice a loop that is blocked, also while nothing else is due."""
-        if self.loop is None or self.stopping:
+        if self.loop is None:
             return
         now = self.loop.time()
         self.counters.lagged(now - due)
         self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
 
     async def close(self, patience: float) -> None:
-        """Wait up to ``patience`` seconds for handlers that still run, then cancel them, and stop the timers."""
-        self.stopping = True
+        """Wait up to ``patience`` seconds for handlers that still run and connections that still close, then cut them off.
+
+        The runtime can be bound again afterwards.
+        """
         if self.loop is None:
             return
-        for timer in (self._timer, self._probe):
-            if timer is not None:
-                timer.cancel()
         self.flush()
+        while self._departures:
+            self.do(self._departures.popleft())
         running = {task for task in self.tasks if task is not asyncio.current_task()}
         if running:
             _, late = await asyncio.wait(running, timeout=patience)
@@ -142,7 +145,16 @@ class Runtime:
                 task.cancel()
             if late:
                 self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(late))
+        until = self.time() + CLOSING_PATIENCE
+        while len(self.engine.deadlines) and self.time() < until:
+            await asyncio.sleep(CLOSING_STEP)
+        self.run(self.engine.deadlines.run(float("inf")))
+        for timer in (self._timer, self._probe):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._probe = None
         self.starter.close()
+        self.loop = None
 
     def depart(self, work: Any) -> None:
         """Do the work that a lost connection left, a few per turn: thousands at once must not stop everybody else."""
@@ -172,7 +184,8 @@ class Runtime:
 
     def do(self, work: Any) -> Suspended | None:
         """Do one piece of work; what is returned still runs."""
-        return self._do[type(work)](work)
+        running: Suspended | None = self._do[type(work)](work)
+        return running
 
     def _several(self, work: Several) -> Suspended | None:
         running = None

@@ -60,6 +60,7 @@ class AsyncServer(ServerSurface):
 
     async def start(self) -> None:
         """Bind to the running loop; done by itself with the first request where the ASGI server has no lifespan."""
+        self.node.engine.accepting = True
         self.runtime.bind()
         if not self.manager_initialized:
             self.manager_initialized = True

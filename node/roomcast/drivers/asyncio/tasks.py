@@ -73,12 +73,9 @@ class _Carry:
                     value = yield yielded
                 except BaseException as thrown:  # noqa: BLE001  # whatever the loop throws belongs to the coroutine
                     error = thrown
+            raising, error = error, None
             try:
-                if error is None:
-                    yielded = run(body.send, value)
-                else:
-                    thrown, error = error, None
-                    yielded = run(body.throw, thrown)
+                yielded = run(body.send, value) if raising is None else run(body.throw, raising)
             except StopIteration as end:
                 return end.value
 

@@ -86,7 +86,6 @@ class SocketIOProtocol(asyncio.Protocol):
         engine = route.runtime.engine
         engine.deadlines.cancel(self._deadline)
         work = link.lost()
-        link.owner = link.sink = None
         if work is not None:
             route.runtime.depart(work)
 
