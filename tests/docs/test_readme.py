@@ -1,0 +1,83 @@
+"""What the README shows runs as it stands there: its files are taken out of the page, served, and used by real clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+import socketio
+
+from roomcast.cli import _parser
+from tests.support.patience import PATIENCE
+from tests.support.python_client import KINDS, PythonClient
+from tests.support.server import running_server
+from tests.support.tree import ROOT
+from tests.support.pages import blocks, write_files
+
+README = ROOT / "README.md"
+FAST = "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol"
+STARTS = {
+    "roomcast run": ("fast", ["--metrics-port", "-1"]),
+    "uvicorn --ws": ("uvicorn", ["--ws", FAST]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README's files."""
+    assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py"}
+    return tmp_path
+
+
+def test_the_chat_has_twenty_lines_at_most() -> None:
+    lines = blocks(README)["chat.py"].splitlines()
+    assert len([line for line in lines if line.strip() and not line.startswith("#")]) <= 20
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chat_is_a_chat(folder: Path, start: str, kind: str) -> None:
+    flavour, arguments = STARTS[start]
+    with (
+        running_server("chat:app", flavour, arguments=["--app-dir", str(folder), *arguments]) as server,
+        PythonClient(kind) as ann,
+        PythonClient(kind) as bo,
+    ):
+        ann.connect(server.url, auth={"name": "Ann"})
+        bo.connect(server.url, auth={"name": "Bo"})
+        assert ann.hear("joined") == ("Bo",)
+        assert bo.do("call", "say", "hello") == "delivered"
+        assert ann.hear("said") == bo.hear("said") == ("Bo", "hello")
+        bo.do("disconnect")
+        assert ann.hear("left") == ("Bo",)
+        with PythonClient(kind) as nobody, pytest.raises(socketio.exceptions.ConnectionError):
+            nobody.connect(server.url)
+
+
+def test_the_order_reaches_every_screen(folder: Path) -> None:
+    with (
+        running_server("shop:app", "fast", arguments=["--app-dir", str(folder), "--metrics-port", "-1"]) as server,
+        PythonClient("asyncio") as screen,
+    ):
+        screen.connect(server.url)
+        answer = httpx.post(f"{server.url}/orders", params={"dish": "Soup"}, timeout=PATIENCE, trust_env=False)
+        assert answer.json() == "on its way"
+        assert screen.hear("ordered") == ("Soup",)
+
+
+def test_the_commands_are_there_with_the_options_that_are_named() -> None:
+    text = README.read_text("utf-8")
+    assert f"uvicorn --ws {FAST} chat:app" in text
+    assert _parser().parse_args(["run", "chat:app", "--port", "8000"]).port == 8000
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert all(f"\n{target}:" in makefile for target in ("up", "test", "bench"))
+
+
+def test_the_page_loads_the_same_client_as_the_chat_example() -> None:
+    page = blocks(README)["chat.html"]
+    loader = (ROOT / "examples" / "chat" / "public" / "client.js").read_text("utf-8")
+    source = page.partition('<script src="')[2].partition('"')[0]
+    integrity = page.partition('integrity="')[2].partition('"')[0]
+    assert f'"{source}"' in loader
+    assert f'"{integrity}"' in loader
