@@ -48,7 +48,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     way = arguments.get("way", arguments.get("flavour"))
     with asyncio.Runner(loop_factory=LOOPS[way.loop if way else "uvloop"]) as runner:
         runner.run(_bounded(pyfuncitem.obj, arguments))

@@ -147,9 +147,8 @@ async def test_the_other_applications_lifespan_runs(flavour: Way) -> None:
 async def test_both_lifespans_run(flavour: Way, given: tuple[str, ...]) -> None:
     other = Other()
     seen: list[str] = []
-    app = roomcast.ASGIApp(
-        roomcast.AsyncServer(), other, **{name: (lambda name=name: seen.append(name)) for name in given}
-    )
+    callbacks: dict[str, Any] = {name: (lambda name=name: seen.append(name)) for name in given}
+    app = roomcast.ASGIApp(roomcast.AsyncServer(), other, **callbacks)
     async with serve(app, flavour):
         pass
     assert other.lifespan == ["startup", "shutdown"]
@@ -161,7 +160,8 @@ async def test_an_exception_in_a_callback_fails_the_lifespan(when: str) -> None:
     def failing() -> None:
         raise LookupError("application")
 
-    app = roomcast.ASGIApp(roomcast.AsyncServer(), **{f"on_{when}": failing})
+    callbacks: dict[str, Any] = {f"on_{when}": failing}
+    app = roomcast.ASGIApp(roomcast.AsyncServer(), **callbacks)
     sent: list[str] = []
     incoming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 

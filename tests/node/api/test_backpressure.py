@@ -60,6 +60,16 @@ async def test_a_polling_client_that_does_not_poll_is_a_slow_reader(flavour: Way
         assert emitted * len(CHUNK) < 4 * 1_048_576
 
 
+async def judged(watched: Watched, beyond: bool) -> None:
+    """Beyond its bound a client that takes nothing is closed soon; up to it, it stays."""
+    if beyond:
+        await eventually(lambda: watched.ended)
+        assert watched.ended[0][1] == "slow consumer"
+    else:
+        with pytest.raises(TimeoutError):
+            await eventually(lambda: watched.ended, within=0.8)
+
+
 @pytest.mark.parametrize("offset", [-1, 0, 1])
 async def test_the_bound_in_packets(flavour: Way, offset: int) -> None:
     watched = Watched(max_backlog_packets=50)
@@ -68,9 +78,7 @@ async def test_the_bound_in_packets(flavour: Way, offset: int) -> None:
         for _ in range(50 + offset):
             await watched.sio.emit("e", to=slow.sid)
             await watched.sio.sleep(0)
-        for _ in range(5):
-            await watched.sio.sleep(0)
-        assert len(watched.ended) == (offset == 1)
+        await judged(watched, offset == 1)
         if offset < 1:
             assert await slow.drain() == ['42["e"]'] * (50 + offset)
 
@@ -86,9 +94,7 @@ async def test_the_bound_in_bytes(flavour: Way, offset: int) -> None:
             size = 1000 - 4 - len('42["e",""]') + (offset if number == 9 else 0)
             await watched.sio.emit("e", "x" * size, to=slow.sid)
             await watched.sio.sleep(0)
-        for _ in range(5):
-            await watched.sio.sleep(0)
-        assert len(watched.ended) == (offset == 1)
+        await judged(watched, offset == 1)
 
 
 async def test_a_burst_without_pausing_closes_nobody_who_reads_and_loses_nothing(way: Way) -> None:

@@ -80,7 +80,8 @@ async def test_call_knows_to_and_sid(flavour: Way, option: str) -> None:
     sio = roomcast.AsyncServer(namespaces=["/chat"])
     async with Node(sio, flavour) as node:
         client = await node.connect("/chat")
-        calling = asyncio.create_task(sio.call("ask", namespace="/chat", **{option: client.sid}))
+        target: dict[str, Any] = {option: client.sid}
+        calling = asyncio.create_task(sio.call("ask", namespace="/chat", **target))
         await acknowledge(client, "[1]", "/chat")
         assert await calling == 1
 

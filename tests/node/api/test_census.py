@@ -59,6 +59,7 @@ async def test_a_new_server_is_empty(flavour: Way) -> None:
         client = await node.open()
         await application.busy(client)
         assert {"sessions", "sockets", "rooms", "acks"} <= set(node.left_over())
+        application.go.set()
 
 
 async def frame(client: Any, data: bytes) -> None:
@@ -194,7 +195,7 @@ async def test_the_connect_handler_ends_badly(way: Way, end: str, stays: bool) -
         await client.ask_to_connect()
         assert str(await client.receive()).startswith("44")
         if stays:
-            assert set(node.left_over()) <= {"sessions", "heartbeats", "deadlines", "polls", "links"}
+            assert set(node.left_over()) <= {"sessions", "heartbeats", "deadlines", "unconnected", "polls"}
         await client.send("1")
         await client.aclose()
         await application.gone(node, [])
@@ -274,11 +275,9 @@ async def test_dying_in_an_upgrade(flavour: Way, when: str, who: str) -> None:
         else:
             candidate = await (polling.probe() if when == "probed" else polling.upgrade())
             node.keep(candidate)
-        if who == "candidate":
+        if who == "candidate" or when == "adopted":
             await candidate.reset()
-        if when == "adopted":
-            await candidate.reset()
-        else:
+        if when != "adopted":
             await polling.post("1")
         await application.gone(node, sids)
 

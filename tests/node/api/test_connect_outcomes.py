@@ -18,7 +18,7 @@ Refused = roomcast.exceptions.ConnectionRefusedError
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
-    def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
+    async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
         raise error
 
     return connect
@@ -124,9 +124,7 @@ async def test_always_connect_answers_before_the_handler_runs(flavour: Way) -> N
 
 
 @differs
-@pytest.mark.parametrize(
-    "error", [RuntimeError("secret"), KeyError("secret"), TypeError("secret"), asyncio.CancelledError()]
-)
+@pytest.mark.parametrize("error", [RuntimeError("secret"), KeyError("secret"), TypeError("secret")])
 async def test_any_other_exception_is_a_refusal_too(way: Way, error: BaseException) -> None:
     sio = roomcast.AsyncServer()
     calls: list[str] = []
@@ -144,6 +142,16 @@ async def test_any_other_exception_is_a_refusal_too(way: Way, error: BaseExcepti
         assert "secret" not in str(packet)
         assert len(calls) == 1
         await nobody_is_left(sio, node, client)
+
+
+async def test_a_cancelled_handler_counts_as_one_that_returned_none(way: Way) -> None:
+    """An ``asyncio.CancelledError`` of its own making; its client is answered in any case."""
+    sio = roomcast.AsyncServer()
+    sio.on("connect", raising(asyncio.CancelledError()))
+    async with Node(sio, way) as node:
+        client = await node.connect()
+        await sio.emit("e", 1)
+        assert await client.drain() == ['42["e",1]']
 
 
 @differs

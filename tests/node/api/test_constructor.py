@@ -16,7 +16,7 @@ differs = pytest.mark.differs
 
 def test_defaults_of_the_attributes() -> None:
     sio = roomcast.AsyncServer()
-    assert sio.reserved_events == ["connect", "disconnect"]
+    assert list(sio.reserved_events) == ["connect", "disconnect"]
     assert isinstance(sio.manager, roomcast.AsyncManager)
     assert sio.environ == {}
     assert sio.handlers == {}
@@ -82,8 +82,9 @@ def test_every_setting_is_an_option(options: dict[str, Any]) -> None:
 @differs
 @pytest.mark.parametrize("name", ["pingInterval", "max_decode_packet", "engineio_path", "nonsense"])
 def test_an_unknown_option_warns_and_is_named(name: str) -> None:
+    options: dict[str, Any] = {name: 1}
     with pytest.warns(UserWarning, match=name):
-        roomcast.AsyncServer(**{name: 1})
+        roomcast.AsyncServer(**options)
 
 
 @differs

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -157,8 +158,12 @@ async def test_polling_responses_are_compressed(options: dict[str, Any], accept:
         async with client.http.stream("GET", client.path, params=client.parameters) as response:
             raw = b"".join([chunk async for chunk in response.aiter_raw()])
         assert response.headers.get("content-encoding") == encoding
-        body = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}[encoding](raw)
-        assert body == b'42["e","' + b"x" * 5000 + b'"]'
+        unpack: dict[str | None, Callable[[bytes], bytes]] = {
+            "gzip": gzip.decompress,
+            "deflate": zlib.decompress,
+            None: bytes,
+        }
+        assert unpack[encoding](raw) == b'42["e","' + b"x" * 5000 + b'"]'
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 1])

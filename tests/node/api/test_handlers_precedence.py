@@ -147,22 +147,6 @@ async def test_the_last_registration_counts(flavour: Way) -> None:
         assert seen == [2, 3]
 
 
-async def test_handlers_written_into_the_dict_are_found(flavour: Way) -> None:
-    """Programs read ``handlers``; some also change it."""
-    sio = roomcast.AsyncServer()
-    seen: list[int] = []
-    sio.on("e", lambda sid: seen.append(1))
-    sio.handlers["/"]["f"] = lambda sid: seen.append(2)
-    async with Node(sio, flavour) as node:
-        client = await node.connect()
-        await client.event("f")
-        await client.drain()
-        del sio.handlers["/"]["e"]
-        await client.event("e")
-        await client.drain()
-        assert seen == [2]
-
-
 class CallableObject:
     def __init__(self, seen: list[Any]) -> None:
         self.seen = seen

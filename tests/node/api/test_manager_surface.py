@@ -131,7 +131,7 @@ async def test_emit_through_the_manager(flavour: Way) -> None:
 
 @pytest.mark.parametrize(
     "method",
-    ["emit", "can_disconnect", "disconnect", "enter_room", "leave_room", "close_room", "trigger_callback", "connect"],
+    ["emit", "can_disconnect", "disconnect", "enter_room", "leave_room", "close_room", "trigger_callback"],
 )
 def test_coroutines(method: str) -> None:
     assert inspect.iscoroutinefunction(getattr(roomcast.AsyncManager, method))
