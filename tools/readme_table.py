@@ -1,7 +1,7 @@
 """Put the table of ``bench/RESULTS.md`` into ``README.md``, between the two bench markers.
 
-``python tools/readme_table.py`` writes the README; with ``--check`` it writes nothing and ends with 1 when the README is
-not what it would write.
+``python tools/readme_table.py`` writes the README; with ``--check`` it writes nothing and ends with 1 when the README
+is not what it would write.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 OURS = "roomcast"
-NOTHING_YET = (
-    "*Not recorded yet: `make bench` writes `bench/RESULTS.md`, and `python tools/readme_table.py` puts its table here.*"
-)
+NOTHING_YET = "*Not recorded yet: `make bench` writes `bench/RESULTS.md`, `python tools/readme_table.py` puts it here.*"
 
 
 def main_table(results: str) -> str:

@@ -1,19 +1,22 @@
-"""What the README shows runs as it stands there: its files are taken out of the page, served, and used by real clients."""
+"""What the README shows runs as it stands there: its files are taken out, served, and used by real clients."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from runpy import run_path
+from typing import Any
 
 import httpx
 import pytest
 import socketio
 
 from roomcast.cli import _parser
+from tests.support.inprocess import Way, serve
+from tests.support.pages import blocks, write_files
 from tests.support.patience import PATIENCE
 from tests.support.python_client import KINDS, PythonClient
 from tests.support.server import running_server
 from tests.support.tree import ROOT
-from tests.support.pages import blocks, write_files
 
 README = ROOT / "README.md"
 FAST = "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol"
@@ -25,7 +28,8 @@ STARTS = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the README's files."""
+    """A folder with the README's files, the current one."""
+    monkeypatch.chdir(tmp_path)
     assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py"}
     return tmp_path
 
@@ -53,6 +57,14 @@ def test_the_chat_is_a_chat(folder: Path, start: str, kind: str) -> None:
         assert ann.hear("left") == ("Bo",)
         with PythonClient(kind) as nobody, pytest.raises(socketio.exceptions.ConnectionError):
             nobody.connect(server.url)
+
+
+async def test_the_page_is_served(folder: Path) -> None:
+    app: Any = run_path("chat.py")["app"]
+    async with serve(app, Way()) as base, httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        answer = await http.get(base)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text == blocks(README)["chat.html"]
 
 
 def test_the_order_reaches_every_screen(folder: Path) -> None:

@@ -10,7 +10,7 @@ from tools.readme_table import BEGIN, END, NOTHING_YET, filled, main, main_table
 
 TABLE = "| workload | roomcast | Node |\n|---|---|---|\n| echo | 5 | 10 |"
 TAKEN = f"2 cores.\n\n{TABLE}"
-RESULTS = f"# Results\n\n| machine | cores |\n|---|---|\n| x | 2 |\n\nText.\n\n{TAKEN}\n\n| roomcast | more |\n|---|---|\n"
+RESULTS = f"# Results\n\n| machine |\n|---|\n| x |\n\nText.\n\n{TAKEN}\n\n| roomcast | more |\n|---|---|\n"
 README = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
 
