@@ -46,7 +46,7 @@ class PythonClient:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(TimeoutError):
-            self.do("disconnect")
+            self.leave()
         if self._loop and self._thread:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
@@ -72,6 +72,20 @@ class PythonClient:
             return result
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(_until_done(result), self._loop).result(2 * PATIENCE)
+
+    def leave(self) -> None:
+        """Disconnect, but not while a packet is on its way: then the client says no goodbye, and hangs on polling."""
+        if self.client.connected:
+            self._wait_until_sent()
+        self.do("disconnect")
+
+    def _wait_until_sent(self) -> None:
+        outgoing = self.client.eio.queue
+        if self._loop:
+            asyncio.run_coroutine_threadsafe(_until_done(outgoing.join()), self._loop).result(PATIENCE)
+        else:
+            with outgoing.all_tasks_done:
+                outgoing.all_tasks_done.wait_for(lambda: not outgoing.unfinished_tasks, PATIENCE)
 
     def hear(self, event: str, namespace: str = "/") -> tuple[Any, ...]:
         """The arguments of the next such event; others before it are dropped."""
