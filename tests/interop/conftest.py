@@ -27,14 +27,21 @@ def conformance_url(request: pytest.FixtureRequest) -> Iterator[str]:
     with running_server(CONFORMANCE_APP, request.param) as server:
         request.config.stash[SERVERS].append(server)
         yield server.url
+        assert_untroubled(server)
 
 
 @pytest.fixture(scope="session")
 def interop(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """The application of ``interop_app.py`` over the fast path."""
-    with running_server(INTEROP_APP, os.environ.get("ROOMCAST_INTEROP_FLAVOUR", "fast")) as server:
+    with running_server(INTEROP_APP, "fast") as server:
         request.config.stash[SERVERS].append(server)
         yield server
+        assert_untroubled(server)
+
+
+def assert_untroubled(server: ServerProcess) -> None:
+    """Whatever clients did, nothing was raised where nobody caught it."""
+    assert "Traceback" not in server.output(), server.output()
 
 
 SERVERS = pytest.StashKey[list[ServerProcess]]()

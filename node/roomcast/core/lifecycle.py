@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from roomcast.core.counters import Counters
     from roomcast.core.handlers import HandlerTable
     from roomcast.core.hub import Hub
+    from roomcast.engineio.deadlines import Deadline
     from roomcast.engineio.engine import Engine
     from roomcast.engineio.sid import SidSource
     from roomcast.settings import Settings
@@ -45,6 +46,7 @@ class Lifecycle:
     sids: SidSource
     always_connect: bool
     unconnected: dict[Client, float]
+    overdue: Deadline | None
 
     # --- connecting ---------------------------------------------------------------------------------------------------
 
@@ -52,15 +54,20 @@ class Lifecycle:
         """A connection has opened: it has ``connect_timeout`` to connect to a namespace."""
         due = now + self.settings.connect_timeout
         if not self.unconnected:
-            self.engine.deadlines.add(due, self._connect_overdue)
+            self.overdue = self.engine.deadlines.add(due, self._connect_overdue)
         self.unconnected[client] = due
+
+    def _is_connected(self, client: Client) -> None:
+        """It has connected, or gone: nobody waits for its CONNECT any more."""
+        if self.unconnected.pop(client, None) is not None and not self.unconnected:
+            self.engine.deadlines.cancel(self.overdue)
 
     def _connect_overdue(self, now: float) -> Any:
         """Close all that never connected. All wait equally long, so the dict is in order of due time."""
         late = []
         for client, due in self.unconnected.items():
             if due > now:
-                self.engine.deadlines.add(due, self._connect_overdue)
+                self.overdue = self.engine.deadlines.add(due, self._connect_overdue)
                 break
             late.append(client)
         return several(*[self.engine.close(client.session, "connect timeout") for client in late])
@@ -144,7 +151,7 @@ class Lifecycle:
         client = socket.client
         socket.state = CONNECTED
         self.counters.connects += 1
-        self.unconnected.pop(client, None)
+        self._is_connected(client)
         holding, outbox = socket.outbox, client.session.outbox
         if holding is not outbox:
             socket.outbox = outbox
@@ -197,7 +204,7 @@ class Lifecycle:
 
     def client_closed(self, client: Client, reason: str) -> Any:
         """A connection has ended: all its sockets leave."""
-        self.unconnected.pop(client, None)
+        self._is_connected(client)
         return several(*[self.leave(socket, reason) for socket in client.sockets])
 
     def _depart(self, socket: Socket, reason: str) -> Any:

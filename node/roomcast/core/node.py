@@ -15,6 +15,7 @@ from roomcast.core.hub import Hub
 from roomcast.core.lifecycle import Lifecycle
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
 from roomcast.core.work import CallHandler, FirstAnswer, SettleAck, given_up, several
+from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.outbox import deliver, deliver_volatile
@@ -57,6 +58,7 @@ class Node(Lifecycle):
         # The short way in Client.receive_text reads JSON only; other codecs take the long way.
         self.fast_events = not codec.binary
         self.unconnected: dict[Client, float] = {}
+        self.overdue: Deadline | None = None
 
     def _new_client(self, session: Session, now: float) -> Client:
         client = Client(self, session)
