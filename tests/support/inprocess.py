@@ -166,4 +166,4 @@ class Node:
         """Wait until no table of the server holds anything."""
         with contextlib.suppress(TimeoutError):
             await eventually(lambda: not self.left_over())
-        assert self.left_over() == {}
+        assert self.left_over() == {}, self.left_over()

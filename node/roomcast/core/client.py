@@ -102,6 +102,8 @@ class Client:
                 raise PacketError("attachments", "a text packet where an attachment was due")
             packet = self.node.codec.decode_text(payload, 1)
             if packet.attachments:
+                if self.find(packet.namespace) is None and packet.namespace not in self.left:
+                    return self._astray(packet)  # before anything is buffered for it
                 return self._await_attachments(packet)
         except PacketError as fault:
             return self.fail(fault)

@@ -132,7 +132,8 @@ class Lifecycle:
 
     def _refuse(self, socket: Socket, refusal: dict[str, Any]) -> None:
         outbox = socket.client.session.outbox
-        socket.outbox.shut()
+        if socket.outbox is not outbox:
+            socket.outbox.shut()
         name = socket.namespace.name
         if self.always_connect:
             outbox.put(self._control(self.codec.encode_disconnect(name)))
@@ -184,9 +185,11 @@ class Lifecycle:
         socket = self.hub.find(sid, namespace)
         if socket is None or socket.state in (LEAVING, GONE):
             return None
-        if socket.state == CONNECTED:
-            socket.outbox.put(self._control(self.codec.encode_disconnect(namespace)))
-        work = self.leave(socket, "server disconnect")
+        leaving = socket.client.sockets if close else (socket,)
+        for each in leaving:
+            if each.state == CONNECTED:
+                each.outbox.put(self._control(self.codec.encode_disconnect(each.namespace.name)))
+        work = several(*[self.leave(each, "server disconnect") for each in leaving])
         if close:
             work = several(work, self.engine.close(socket.client.session, "server disconnect"))
         return work

@@ -10,7 +10,7 @@ from typing import Final
 GZIP: Final = b"gzip"
 DEFLATE: Final = b"deflate"
 
-# Each coding with zlib's name for its container; of two that a client likes equally, the first.
+# Each coding with zlib's name for its container.
 _CONTAINERS: Final = {GZIP: 31, DEFLATE: 15}
 _QUALITY = re.compile(rb"\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", re.IGNORECASE)  # RFC 9110 12.4.2
 
@@ -39,7 +39,8 @@ def choose(accept_encoding: bytes) -> bytes | None:
         coding, _, weight = item.partition(b";")
         qualities[coding.strip()] = _quality(weight)
     anything = qualities.get(b"*", 0.0)
-    best = max(_CONTAINERS, key=lambda coding: qualities.get(coding, anything))
+    named = [coding for coding in qualities if coding in _CONTAINERS]  # of two liked equally, the one named first
+    best = max((*named, *_CONTAINERS), key=lambda coding: qualities.get(coding, anything))
     return best if qualities.get(best, anything) > 0 else None
 
 

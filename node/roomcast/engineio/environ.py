@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import lru_cache
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 from roomcast.engineio.request import Request
 
@@ -192,6 +193,8 @@ def look_up(request: Request, key: str) -> Any:
     """One value of the environ; raises KeyError."""
     if request.extra is not None and key in request.extra:
         return request.extra[key]
+    if key == "asgi.scope" and request.extra is None:
+        return scope_of(request)
     make = _VARIABLES.get(key)
     if make is not None:
         return make(request)
@@ -215,7 +218,25 @@ def everything(request: Request) -> dict[str, Any]:
         joined = _join(key, values)
         if joined is not None:
             environ[key] = joined
-    return environ | (request.extra or {})
+    return environ | ({"asgi.scope": scope_of(request)} if request.extra is None else request.extra)
+
+
+def scope_of(request: Request) -> dict[str, Any]:
+    """The ASGI scope that a request would have had which reached the server past ASGI: a WebSocket on the fast path."""
+    return {
+        "type": "websocket" if request.scheme in ("ws", "wss") else "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": request.http_version,
+        "scheme": request.scheme,
+        "path": unquote(request.path),
+        "raw_path": request.path.encode("latin-1", "replace"),
+        "query_string": request.query,
+        "root_path": request.root_path,
+        "headers": request.headers(),
+        "client": request.client,
+        "server": request.server,
+        "subprotocols": [],
+    }
 
 
 @lru_cache(256)  # the keys are constants of the application

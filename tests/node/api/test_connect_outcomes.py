@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import roomcast
-from tests.support.api_client import Client, Packet
+from tests.support.api_client import Client, Packet, PollingClient
 from tests.support.inprocess import Node, Way
 
 differs = pytest.mark.differs
@@ -46,6 +46,9 @@ async def answer(client: Client, namespace: str = "/", auth: Any = None) -> Pack
 
 async def nobody_is_left(sio: roomcast.AsyncServer, node: Node, client: Client) -> None:
     assert list(sio.manager.get_participants("/", None)) == [] if "/" in list(sio.manager.get_namespaces()) else True
+    if isinstance(client, PollingClient):
+        await client.post("1")  # nothing else tells the server that a polling client has gone
+    await client.send("1")
     await client.aclose()
     await node.empty()
 

@@ -84,8 +84,7 @@ async def test_max_payload_is_judged_on_the_announced_length(flavour: Way) -> No
     async with Node(watched.sio, flavour) as node:
         client = await node.polling()
         wire = await Wire.open(node.base)
-        query = "&".join(f"{name}={value}" for name, value in client.parameters.items())
-        await wire.send(f"POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n".encode())
+        await wire.send(f"POST {client.target} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n".encode())
         assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
         await wire.aclose()
 
@@ -95,8 +94,7 @@ async def test_max_payload_without_an_announced_length(flavour: Way) -> None:
     async with Node(watched.sio, flavour) as node:
         client = await node.polling()
         wire = await Wire.open(node.base)
-        query = "&".join(f"{name}={value}" for name, value in client.parameters.items())
-        await wire.send(f"POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        await wire.send(f"POST {client.target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         for _ in range(3):
             await wire.send(b"1f4\r\n" + b"4" * 500 + b"\r\n")
         assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
@@ -142,8 +140,7 @@ async def test_time_to_send_a_body(flavour: Way) -> None:
     async with Node(Watched(body_timeout=0.1).sio, flavour) as node:
         client = await node.polling()
         wire = await Wire.open(node.base)
-        query = "&".join(f"{name}={value}" for name, value in client.parameters.items())
-        await wire.send(f"POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n40".encode())
+        await wire.send(f"POST {client.target} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n40".encode())
         assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
         await wire.aclose()
 

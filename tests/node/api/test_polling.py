@@ -135,8 +135,7 @@ async def test_a_poll_that_is_given_up_ends_the_session(flavour: Way) -> None:
     async with Node(sio, flavour) as node:
         client = await node.polling()
         wire = await Wire.open(node.base)
-        query = "&".join(f"{name}={value}" for name, value in client.parameters.items())
-        await wire.send(f"GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await wire.send(f"GET {client.target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await eventually(lambda: sio.census()["polls"] == 1)
         await wire.aclose()
         await node.empty()

@@ -39,6 +39,9 @@ CLOSING_PATIENCE = 2.5
 CLOSING_STEP = 0.02
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
+# What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts as one
+# that returned None.
+OUTCOMES = (Exception, asyncio.CancelledError)
 # How a connect handler says no; no error of its own.
 REFUSALS = (Refused, ConnectionRefusedError)
 # What a plain function may return that certainly is not awaitable.
@@ -223,7 +226,7 @@ class Runtime:
         call = work.call
         try:
             result = self.call(call.fn, call.asynchronous, work.args)
-        except Exception as error:  # noqa: BLE001  # application code may raise anything, and is told of it in the log
+        except OUTCOMES as error:
             self._event_done(work, None, error)
             return None
         if type(result) is Suspended:
@@ -248,7 +251,7 @@ class Runtime:
     def _call_connect(self, work: CallConnect) -> Suspended | None:
         try:
             result = self.call(work.call.fn, work.call.asynchronous, work.args)
-        except Exception as error:  # noqa: BLE001  # as for events; the outcome decides what the client is told
+        except OUTCOMES as error:
             self._connect_done(work, None, error)
             return None
         if type(result) is Suspended:
@@ -259,6 +262,8 @@ class Runtime:
     def _connect_done(self, work: CallConnect, result: Any, error: BaseException | None) -> None:
         if self._node is None:
             return
+        if isinstance(error, asyncio.CancelledError):
+            error = None
         if error is not None and not isinstance(error, REFUSALS):
             self.failed("connect", error, f"the connect handler of {work.socket.namespace.name!r}")
         more = self._node.connect_done(work.socket, result, error)
@@ -268,7 +273,7 @@ class Runtime:
     def _call_disconnect(self, work: CallDisconnect) -> Suspended | None:
         try:
             result = self.call(work.call.fn, work.call.asynchronous, work.args)
-        except Exception as error:  # noqa: BLE001  # as for events; the client is forgotten all the same
+        except OUTCOMES as error:
             self._disconnect_done(work, None, error)
             return None
         if type(result) is Suspended:
@@ -288,7 +293,7 @@ class Runtime:
         done = partial(self._notified, work)
         try:
             result = self.call(work.fn, False, work.args)
-        except Exception as error:  # noqa: BLE001  # as for events
+        except OUTCOMES as error:
             done(None, error)
             return None
         return self.later(result, done) if type(result) is Suspended else None
