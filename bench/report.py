@@ -53,8 +53,8 @@ def _circumstances(run: Run) -> Iterator[str]:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     yield (
         f"{today}, {python}, {platform.system()} {platform.machine()}, {len(available())} cores; "
-        f"{run.rounds} rounds of {run.seconds} s, payload 100 bytes. "
-        f"Processes that wanted to run besides, when it began: {run.load:.1f}."
+        f"{run.rounds} round{'s' * (run.rounds > 1)} of {run.seconds} s, payload 100 bytes. "
+        f"Load of the machine when it began: {run.load:.1f}."
     )
 
 
@@ -101,8 +101,8 @@ def _stalls(run: Run) -> Iterator[str]:
     yield (
         f"{run.stalls[0].clients:,} clients, each in a room and with a disconnect handler, vanish together. A task "
         f"inside the server that wants to run every millisecond was late by {statistics.median(longest):.1f} ms "
-        f"at worst (median of {len(longest)} runs; {min(longest):.1f} to {max(longest):.1f} ms; the server's own processor time "
-        f"in such a gap: {statistics.median(cpu):.1f} ms). Everybody was forgotten {seconds:.1f} s later. "
+        f"at worst (median of {len(longest)} runs; {min(longest):.1f} to {max(longest):.1f} ms; the server's own "
+        f"processor time in such a gap: {statistics.median(cpu):.1f} ms). Everybody was forgotten {seconds:.1f} s later. "
         f"The bound is {BOUND * 1000:.0f} ms."
     )
     yield ""
