@@ -102,7 +102,7 @@ def _stalls(run: Run) -> Iterator[str]:
         f"{run.stalls[0].clients:,} clients, each in a room and with a disconnect handler, vanish together. A task "
         f"inside the server that wants to run every millisecond was late by {statistics.median(longest):.1f} ms "
         f"at worst (median of {len(longest)} runs; {min(longest):.1f} to {max(longest):.1f} ms; the server's own "
-        f"processor time in such a gap: {statistics.median(cpu):.1f} ms). Everybody was forgotten {seconds:.1f} s later. "
+        f"processor time in such a gap: {statistics.median(cpu):.1f} ms). All were forgotten {seconds:.1f} s later. "
         f"The bound is {BOUND * 1000:.0f} ms."
     )
     yield ""
