@@ -237,6 +237,11 @@ class PollingClient(Client):
     def parameters(self) -> dict[str, str]:
         return {"EIO": "4", "transport": "polling", "sid": self.engine_sid}
 
+    @property
+    def target(self) -> str:
+        """Path and query, for requests on a bare connection."""
+        return f"{self.path}?{urlencode(self.parameters)}"
+
     async def poll(self, **options: Any) -> httpx.Response:
         return await self.http.get(self.path, params=self.parameters, **options)
 

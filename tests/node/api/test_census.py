@@ -106,13 +106,6 @@ async def test_a_websocket_client_dies(flavour: Way, death: str) -> None:
         await application.gone(node, sids)
 
 
-async def give_up_a_poll(client: PollingClient) -> None:
-    wire = await Wire.open(client.base)
-    await wire.send(f"GET {client.target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await client.post('42["nothing"]')  # the poll is held when this has been answered
-    await wire.aclose()
-
-
 async def give_up_a_post(client: PollingClient) -> None:
     wire = await Wire.open(client.base)
     await wire.send(f"POST {client.target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42".encode())
@@ -121,7 +114,6 @@ async def give_up_a_post(client: PollingClient) -> None:
 
 POLLING_DEATHS: dict[str, Callable[[PollingClient], Awaitable[Any]]] = {
     "Engine.IO close": lambda client: client.post("1"),
-    "gives up a poll": give_up_a_poll,
     "polls twice": lambda client: asyncio.gather(client.poll(), client.poll()),
     "gives up a post": give_up_a_post,
     "no packet": lambda client: client.post("x"),
@@ -140,6 +132,18 @@ async def test_a_polling_client_dies(flavour: Way, death: str) -> None:
         client = await node.polling()
         sids = await application.busy(client)
         await POLLING_DEATHS[death](client)
+        await application.gone(node, sids)
+
+
+async def test_a_polling_client_gives_up_its_poll(flavour: Way) -> None:
+    application = Application()
+    async with Node(application.sio, flavour) as node:
+        client = await node.polling()
+        sids = await application.busy(client)
+        wire = await Wire.open(node.base)
+        await wire.send(f"GET {client.target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await eventually(lambda: application.sio.census()["polls"] == 1)
+        await wire.aclose()
         await application.gone(node, sids)
 
 
@@ -295,6 +299,7 @@ async def test_the_server_shuts_down(way: Way) -> None:
     async with Node(application.sio, way) as node:
         client = await node.open()
         sids = await application.busy(client)
+        application.go.set()  # else it waits for the handler
         await application.sio.shutdown()
         await client.aclose()
         await application.gone(node, sids)
