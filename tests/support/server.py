@@ -32,7 +32,7 @@ LOOK_AGAIN = 0.02
 Command = Callable[[str, int], list[str]]
 
 FLAVOURS: Mapping[str, Command] = {
-    "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port)],
+    "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port), "--metrics-port", "-1"],
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
     "hypercorn": lambda app, port: ["hypercorn", app, "--bind", f"{HOST}:{port}"],
     "daphne": lambda app, port: ["daphne", "--bind", HOST, "--port", str(port), app],
