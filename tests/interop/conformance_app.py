@@ -34,9 +34,11 @@ sio = roomcast.AsyncServer(
 )
 
 
-@eio.on("message")
 async def echo(sid: str, data: str | bytes) -> None:
     await eio.send(sid, data)
+
+
+eio.on("message", echo)
 
 
 @sio.on("connect")
