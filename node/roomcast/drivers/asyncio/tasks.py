@@ -1,18 +1,20 @@
 """Starting a coroutine in place: what ends without waiting costs no task.
 
-Most handlers never wait: an ``emit`` does not. Making a task for each (2 to 3 µs with its two turns of the loop) costs more
-than parsing, dispatching and acknowledging the event. So the first step runs at once, inside a *spare* task that was made
+Most handlers never wait: an ``emit`` does not. Making a task for each (2 to 3 µs with its two turns of the loop) costs
+more than parsing, dispatching and acknowledging the event. So the first step runs at once, inside a *spare* task made
 before; only if the coroutine waits does the spare adopt it and carry it on. ``asyncio.current_task()`` is the same
-object in the first step and later, so time-outs, task groups and cancellation work as in any task. Each start has its own
-copy of the context. (Python 3.12's eager tasks do the same and cost one task each.)
+object in the first step and later, so time-outs, task groups and cancellation work as in any task. Each start has its
+own copy of the context. (Python 3.12's eager tasks do the same and cost one task each.)
 
-What cannot be had: a done-callback that a handler puts on its own task is not called when it ends in its first step.
+What cannot be had: a done-callback that a handler puts on its own task is not called when it ends in its first step,
+but when whoever uses that spare next ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import asyncio.tasks
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
@@ -26,6 +28,8 @@ MAX_SPARES = 8
 # Documented for implementations of event loops ("Extending"); without them every start is a task.
 _enter_task = getattr(asyncio.tasks, "_enter_task", None)
 _leave_task = getattr(asyncio.tasks, "_leave_task", None)
+# Tells whether a first step has given its task to somebody; where it is missing (PyPy), spares are always used again.
+_references: Callable[[object], int] = getattr(sys, "getrefcount", lambda _: 0)
 
 
 class Suspended:
@@ -54,7 +58,7 @@ class Suspended:
 
 
 class _Carry:
-    """Awaits the rest of a coroutine whose first step has been taken, each further step in the coroutine's own context."""
+    """Awaits the rest of a coroutine whose first step has been taken, each step in the coroutine's own context."""
 
     __slots__ = ("_body", "_context", "_error", "_yielded")
 
@@ -81,32 +85,45 @@ class _Carry:
 
 
 class _Spare:
-    """A task that waits for a coroutine to adopt."""
+    """A task that waits for a coroutine to adopt.
 
-    __slots__ = ("_adopted", "gate", "started", "task")
+    Its own coroutine has begun before the task exists: it stands in its ``try``, so no cancellation comes too early.
+    """
+
+    __slots__ = ("_adopted", "gate", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.gate: asyncio.Future[None] = loop.create_future()
-        self._adopted: tuple[Body, Any, Context, BaseException | None] | None = None
-        self.started = False
-        self.task: asyncio.Task[Any] = loop.create_task(self._wait(), name="roomcast-handler")
+        self._adopted: tuple[Body, Any, Context] | None = None
+        waiting = self._wait()
+        waiting.send(None)
+        self.task: asyncio.Task[Any] = loop.create_task(waiting, name="roomcast-handler")
 
-    def adopt(self, body: Body, yielded: Any, context: Context, error: BaseException | None = None) -> None:
-        self._adopted = (body, yielded, context, error)
+    @property
+    def usable(self) -> bool:
+        """Whether it still waits and nobody has cancelled it."""
+        return not self.gate.done() and not self.task.cancelling()
+
+    def adopt(self, body: Body, yielded: Any, context: Context) -> None:
+        self._adopted = (body, yielded, context)
         if not self.gate.done():
             self.gate.set_result(None)
 
     async def _wait(self) -> Any:
-        self.started = True
-        cancelled: BaseException | None = None
+        cancelled: asyncio.CancelledError | None = None
         try:
+            await asyncio.sleep(0)
             await self.gate
         except asyncio.CancelledError as thrown:
             cancelled = thrown
         if self._adopted is None:
+            self.gate.cancel()
             return None
-        body, yielded, context, error = self._adopted
-        return await _Carry(body, yielded, context, cancelled or error)
+        body, yielded, context = self._adopted
+        if cancelled is not None and asyncio.isfuture(yielded) and yielded.cancel(*cancelled.args):
+            # As Task.cancel() does: what is awaited is cancelled first, and tells the coroutine by its end.
+            cancelled = None
+        return await _Carry(body, yielded, context, cancelled)
 
 
 class Starter:
@@ -120,7 +137,8 @@ class Starter:
         """Run a coroutine until it ends or waits: its result, or a :class:`Suspended`; raises what it raised."""
         if _enter_task is None or _leave_task is None:
             return Suspended(self._loop.create_task(body))
-        spare = self._spares.pop() if self._spares else self._make()
+        spare = self._take()
+        holders = _references(spare.task)
         context = copy_context()
         loop = self._loop
         outer = asyncio.current_task(loop)
@@ -130,29 +148,31 @@ class Starter:
         try:
             yielded = context.run(body.send, None)
         except StopIteration as end:
-            self._keep(spare)
+            self._keep(spare, holders)
             return end.value
         except BaseException:
-            self._keep(spare)
+            self._keep(spare, holders)
             raise
         finally:
             _leave_task(loop, spare.task)
             if outer is not None:
                 _enter_task(loop, outer)
-        if spare.task.cancelling() and not spare.started:
-            # It was cancelled by the coroutine before its own first turn, so it will never run: pass the cancellation on.
-            spare = self._make()
-            spare.adopt(body, yielded, context, asyncio.CancelledError())
-        else:
-            spare.adopt(body, yielded, context)
+        spare.adopt(body, yielded, context)
         return Suspended(spare.task)
 
-    def _make(self) -> _Spare:
+    def _take(self) -> _Spare:
+        while self._spares:
+            spare = self._spares.pop()
+            if spare.usable:
+                return spare
         return _Spare(self._loop)
 
-    def _keep(self, spare: _Spare) -> None:
-        """Use it again, unless its coroutine has cancelled it."""
-        if not spare.gate.done() and not spare.task.cancelling() and len(self._spares) < MAX_SPARES:
+    def _keep(self, spare: _Spare, holders: int) -> None:
+        """Use it again, unless its coroutine has cancelled it or somebody holds its task, to cancel it or as a key.
+
+        ``holders`` is the number of references to the task before; that of ``_enter_task`` is still there.
+        """
+        if spare.usable and len(self._spares) < MAX_SPARES and _references(spare.task) <= holders + 1:
             self._spares.append(spare)
         else:
             spare.task.cancel()
