@@ -190,7 +190,7 @@ class Engine:
             session.outbox.paused = False
             session.outbox.taken += 1
             self.flusher.write(session.outbox)
-        elif session.candidate is not None:
+        elif session.candidate is not None and session.candidate_state == PROBED:  # before, it would poll in circles
             polling.release(NOOP_BODY)
         else:
             session.outbox.paused = False
@@ -372,7 +372,7 @@ class Engine:
         tail = session.outbox.shut()
         if polling is not None:
             polling.outbox = None
-            polling.release(NOOP_BODY if reason == "client disconnect" else CLOSE_BODY)
+            polling.end(b"".join(tail), NOOP_BODY if reason == "client disconnect" else CLOSE_BODY)
         if session.link is not None:
             work.append(CloseLink(session.link, code, reason if code else "", b"".join(tail)))
             session.link = None

@@ -69,7 +69,14 @@ class Polling:
 
     def write(self, block: bytes) -> None:
         """Answer the GET that waits with all packets of a block of frames."""
-        self.release(join([polling_form(opcode, body) for opcode, body in self.split(block)]))
+        self.release(join(self._packets(block)))
+
+    def end(self, block: bytes, last: bytes) -> bool:
+        """Answer it with what was still to be written and a last packet; False when none waits."""
+        return self.release(join([*self._packets(block), last]))
+
+    def _packets(self, block: bytes) -> list[bytes]:
+        return [polling_form(opcode, body) for opcode, body in self.split(block)]
 
     def get_write_buffer_size(self) -> int:
         """Nothing waits here: what cannot be written stays in the outbox."""
