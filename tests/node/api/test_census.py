@@ -140,6 +140,8 @@ async def test_a_polling_client_gives_up_its_poll(flavour: Way) -> None:
     async with Node(application.sio, flavour) as node:
         client = await node.polling()
         sids = await application.busy(client)
+        application.go.set()
+        assert await client.receive() == "431[]"  # nothing is left that could answer the poll
         wire = await Wire.open(node.base)
         await wire.send(f"GET {client.target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await eventually(lambda: application.sio.census()["polls"] == 1)
