@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 from roomcast.core.handlers import HandlerTable
 from roomcast.core.namespaces import NamespaceSurface
 from roomcast.core.node import Node
 from roomcast.core.options import make_codec, read_options
+from roomcast.core.trace import EventTrace
 from roomcast.engineio.environ import Environ
 from roomcast.socketio.packet import Packet
 
@@ -51,7 +52,7 @@ class ServerSurface:
     """The half of a server that is the same in every colour."""
 
     reason = Reason
-    reserved_events = ("connect", "disconnect")
+    reserved_events: ClassVar[list[str]] = ["connect", "disconnect"]
     namespace_class: type[NamespaceSurface] = NamespaceSurface
 
     def __init__(
@@ -82,13 +83,14 @@ class ServerSurface:
             always_connect=always_connect,
         )
         self.counters = self.node.counters
+        if self.verbose:
+            self.node.trace = EventTrace(self.logger)
         self.environ = Environs(self.node)
 
     @property
     def verbose(self) -> bool:
         """Whether events are logged: a question first, since the arguments of a log call cost more than it."""
-        asked = getattr(self.logger, "isEnabledFor", None)
-        return bool(asked(logging.INFO)) if asked is not None else True
+        return is_verbose(self.logger)
 
     @property
     def handlers(self) -> dict[str, dict[str, Callable[..., Any]]]:
@@ -183,6 +185,10 @@ class ServerSurface:
         """How many entries every table of this node has; without clients all are 0."""
         return self.node.census()
 
+    def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
+        """For aiohttp and Sanic; not there yet."""
+        raise NotImplementedError("attach() is not there yet: serve ASGIApp(sio, other_asgi_app) instead")
+
     def instrument(self, *_: Any, **__: Any) -> Any:
         """The Admin UI of Socket.IO; not there yet."""
         raise NotImplementedError("instrument() is not there yet: roomcast does not speak the Admin UI's protocol so far")
@@ -197,6 +203,12 @@ def make_logger(option: bool | Any, name: str) -> Any:
         logger.setLevel(logging.INFO if option else logging.ERROR)
         logger.addHandler(logging.StreamHandler())
     return logger
+
+
+def is_verbose(logger: Any) -> bool:
+    """Whether a logger, or what stands for one, writes what is said at INFO."""
+    asked = getattr(logger, "isEnabledFor", None)
+    return bool(asked(logging.INFO)) if asked is not None else True
 
 
 def chosen_target(to: Any, room: Any) -> Any:

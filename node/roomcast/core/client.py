@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
-from roomcast.core.work import CallHandler
+from roomcast.core.work import CallHandler, PauseReading, several
+from roomcast.engineio.bucket import Bucket
 from roomcast.engineio.environ import Environ
 from roomcast.errors import PacketError
 from roomcast.socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Packet
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from roomcast.socketio.attachments import Assembly
 
 MAIN = "/"
+# A client that sends faster than it may for so many seconds on end is closed (limits.md).
+STARVATION = 10.0
 # "4" Engine.IO message, "2" EVENT, "[" its arguments: an event in the main namespace without acknowledgement.
 PLAIN_EVENT = b"42["
 EVENT_START = b"42"
@@ -30,7 +33,7 @@ MAX_HEAD = 2 + 15
 class Client:
     """The application of one Engine.IO session. ``sockets`` are in order of connecting; ``left`` names namespaces it was in."""
 
-    __slots__ = ("_environ", "assembly", "deadline", "left", "main", "node", "session", "sockets")
+    __slots__ = ("_environ", "assembly", "bucket", "deadline", "left", "main", "node", "session", "sockets")
 
     def __init__(self, node: Node, session: Session) -> None:
         self.node = node
@@ -41,6 +44,8 @@ class Client:
         self.assembly: Assembly | None = None
         self.deadline: Deadline | None = None
         self._environ: Environ | None = None
+        rate = node.settings.max_events_per_second
+        self.bucket = None if rate is None else Bucket(rate)
 
     @property
     def environ(self) -> Environ:
@@ -91,6 +96,8 @@ class Client:
             name = args[0] if args else None
             if type(name) is str and (call := socket.namespace.events.get(name)) is not None:
                 node.counters.events_in += 1
+                if node.trace is not None:
+                    node.trace.event(name, socket.sid, MAIN)
                 args[0] = socket.sid
                 return CallHandler(call, args, socket, ack_id)
         return self._receive_any(payload)
@@ -144,7 +151,15 @@ class Client:
             return self._astray(packet)
         if socket.state == CONNECTING:
             return self._hold(socket, packet)
-        return self.node.event(socket, list(packet.data), packet.id)
+        work = self.node.event(socket, list(packet.data), packet.id)
+        return work if self.bucket is None else several(work, self._throttle(self.bucket))
+
+    def _throttle(self, bucket: Bucket) -> Any:
+        """It sends faster than it may: nothing more is read for a while; who keeps on for long is closed."""
+        wait, lasted = bucket.owe(self.node.engine.now)
+        if lasted > STARVATION:
+            return self.node.engine.close(self.session, "slow consumer", 1008)
+        return PauseReading(wait) if wait else None
 
     def _receive_ack(self, packet: Packet) -> Any:
         socket = self.find(packet.namespace)
@@ -172,7 +187,7 @@ class Client:
     def _await_attachments(self, packet: Packet) -> Any:
         self.assembly = self.node.assemble(packet)
         engine = self.node.engine
-        due = engine.wheel.now + self.node.settings.attachments_timeout
+        due = engine.now + self.node.settings.attachments_timeout
         self.deadline = engine.deadlines.add(due, self._attachments_late)
 
     def _attachments_late(self, now: float) -> Any:

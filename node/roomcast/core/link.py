@@ -47,9 +47,14 @@ class WebSocketLink:
             if any(opcode == CLOSE for opcode, _ in messages):
                 yield CloseLink(self)  # the client's part of a closing handshake that is ours
             return
+        engine.now = now
         counts = engine.counts
         counts.bytes_in += len(data)
         counts.packets_in += len(messages)
+        if engine.trace is not None:
+            for opcode, payload in messages:
+                if opcode < CONTROL:
+                    engine.trace.received(session.sid, payload, opcode != TEXT)
         receive_text = session.upper.receive_text
         for opcode, payload in messages:
             if opcode == TEXT and session.link is self and payload[:1] == b"4":

@@ -14,6 +14,7 @@ from roomcast.core.handlers import HandlerTable
 from roomcast.core.hub import Hub
 from roomcast.core.lifecycle import Lifecycle
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
+from roomcast.core.trace import EventTrace
 from roomcast.core.work import CallHandler, FirstAnswer, SettleAck, given_up, several
 from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.cors import OriginPolicy
@@ -25,7 +26,7 @@ from roomcast.errors import PacketError
 from roomcast.exceptions import DisconnectedError, TooManyPendingError
 from roomcast.settings import Settings
 from roomcast.socketio.acks import AckTable
-from roomcast.socketio.attachments import Assembly
+from roomcast.socketio.attachments import PAYLOADS_PER_PACKET, Assembly
 from roomcast.socketio.codec import Codec
 from roomcast.socketio.packet import RESERVED_EVENTS, Packet
 from roomcast.websocket.frames import binary_frame, split_frames, text_frame
@@ -55,8 +56,9 @@ class Node(Lifecycle):
         self.hub = Hub(handlers.exact, settings.max_rooms)
         self.engine = Engine(settings, policy, self.sids, self._new_client, split_frames, self.counters, cookie)
         self.decode_args = codec.decode_args
-        # The short way in Client.receive_text reads JSON only; other codecs take the long way.
-        self.fast_events = not codec.binary
+        # The short way in Client.receive_text reads JSON only, and throttles nobody.
+        self.fast_events = not codec.binary and settings.max_events_per_second is None
+        self.trace: EventTrace | None = None
         self.unconnected: dict[Client, float] = {}
         self.overdue: Deadline | None = None
 
@@ -98,7 +100,7 @@ class Node(Lifecycle):
             threshold = self.settings.volatile_backlog_bytes
             self.counters.volatile_dropped += deliver_volatile(members, unit, threshold)
         else:
-            deliver(members, unit)
+            deliver(self.engine.flusher, members, unit)
         self.counters.events_out += len(members)
 
     def emit_with_ack(
@@ -129,7 +131,7 @@ class Node(Lifecycle):
 
     def assemble(self, header: Packet) -> Assembly:
         """Begin to collect the attachments of a packet."""
-        return Assembly(header, self.settings.max_attachments * self.settings.max_payload)
+        return Assembly(header, PAYLOADS_PER_PACKET * self.settings.max_payload)
 
     def event(self, socket: Socket, args: list[Any], ack_id: int | None) -> Any:
         """An event of a client: the call of its handler. Without a handler it is dropped, and never acknowledged."""
@@ -137,6 +139,8 @@ class Node(Lifecycle):
             return None
         self.counters.events_in += 1
         name = args[0]
+        if self.trace is not None:
+            self.trace.event(name, socket.sid, socket.namespace.name)
         call = self.handlers.resolve(socket.namespace.name, name)
         if call is None:
             return None

@@ -6,12 +6,13 @@ from __future__ import annotations
 class Bucket:
     """Lets ``rate`` things a second pass (None = any number), and as many at once after a quiet second."""
 
-    __slots__ = ("_at", "_rate", "_tokens")
+    __slots__ = ("_at", "_rate", "_since", "_tokens")
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
         self._tokens = max(1.0, rate or 0.0)
         self._at = 0.0
+        self._since: float | None = None
 
     def take(self, now: float) -> bool:
         """Let one thing pass at this time (seconds, monotonic); False when it is too early for it."""
@@ -25,6 +26,13 @@ class Bucket:
         self._tokens -= 1.0
         return True
 
-    def wait(self) -> float:
-        """Seconds until the next one may pass, counted from the last :meth:`take`."""
-        return 0.0 if self._rate is None else max(0.0, (1.0 - self._tokens) / self._rate)
+    def owe(self, now: float) -> tuple[float, float]:
+        """Let one thing pass in any case: (seconds until the next should come, seconds for which it has been so)."""
+        if self.take(now) or self._rate is None:
+            if self._tokens >= max(1.0, self._rate or 0.0) / 2:
+                self._since = None
+            return 0.0, 0.0
+        self._tokens -= 1.0
+        if self._since is None:
+            self._since = now
+        return -self._tokens / self._rate, now - self._since

@@ -32,6 +32,7 @@ from roomcast.engineio.request import Request
 from roomcast.engineio.response import Headers, Response
 from roomcast.engineio.session import Link, Session, Upper
 from roomcast.engineio.sid import SidSource
+from roomcast.engineio.trace import Trace
 from roomcast.engineio.transitions import (
     ADOPTED,
     ARRIVED,
@@ -87,7 +88,7 @@ class Counts(FlushCounts, Protocol):
 
 
 class Engine:
-    """The sessions of one node.
+    """The sessions of one node. ``now`` is the latest time that it was told (seconds, monotonic); drivers that feed links set it.
 
     ``make_upper(session, now)`` makes the application of a new session. ``split_frames`` takes a unit apart (units are whole
     WebSocket frames, which this package does not know how to read). ``cookie`` is the incumbent's option.
@@ -112,9 +113,11 @@ class Engine:
         self.deadlines = Deadlines(self._earlier)
         self.flusher = Flusher(settings, counts, self._wake, self._too_slow, self._suspect)
         self.slow: list[Session] = []
+        self.trace: Trace | None = None
         self.on_wake: Callable[[], object] = _nothing
         self.on_deadline: Callable[[float], object] = _nothing
         self.accepting = True
+        self.now = 0.0
         self._bucket = Bucket(settings.max_handshakes_per_second)
         self._suspects: dict[Outbox, tuple[int, int]] = {}
         self._make_upper = make_upper
@@ -124,6 +127,10 @@ class Engine:
         upgrades = ("websocket",) if settings.allow_upgrades and "websocket" in settings.transports else ()
         self._tail = open_tail(settings, ())
         self._tail_upgradable = open_tail(settings, upgrades)
+
+    def set_trace(self, trace: Trace) -> None:
+        """Tell of everything that passes through from now on."""
+        self.trace = self.flusher.trace = trace
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -146,6 +153,7 @@ class Engine:
 
     def open(self, request: Request, transport: str, sink: Sink | None, link: Link | None, now: float) -> Session:
         """Make a session. ``sink`` is None for polling. The open packet is not sent: see :meth:`open_packet`."""
+        self.now = now
         session = Session(self.sids.new(), request, transport)
         if sink is None:
             polling = session.polling = Polling(self._render, self._split_frames)
@@ -161,7 +169,10 @@ class Engine:
 
     def open_packet(self, session: Session) -> bytes:
         """The first packet of a session (wire.md 1.3)."""
-        return open_packet(session.sid, self._tail if session.polling is None else self._tail_upgradable)
+        packet = open_packet(session.sid, self._tail if session.polling is None else self._tail_upgradable)
+        if self.trace is not None:
+            self.trace.packet(session.sid, packet)
+        return packet
 
     def open_polling(self, request: Request, now: float) -> Response:
         """Open a session by a polling handshake; the answer carries the open packet."""
@@ -226,6 +237,7 @@ class Engine:
 
     def post(self, session: Session, request: Request, body: bytes, now: float) -> Generator[Any, None, Response]:
         """Process the body of a POST packet by packet; yields work, to be done before going on, and returns the Response."""
+        self.now = now
         headers = self.policy.headers(request)
         self.counts.bytes_in += len(body)
         if body.count(SEPARATOR) >= self.settings.max_decode_packets:
@@ -254,6 +266,8 @@ class Engine:
     def _polled_packet(self, session: Session, packet: bytes, now: float) -> tuple[Any, bool]:
         """One packet of a POST: (work, whether it was valid)."""
         self.counts.packets_in += 1
+        if self.trace is not None:
+            self.trace.received(session.sid, packet)
         if session.awaited:
             self.wheel.touched(session, now)
         if packet[:1] == b"4":
@@ -287,6 +301,8 @@ class Engine:
         if not session.alive or session.candidate is not None or session.transport != "polling":
             return CloseLink(link)
         session.state = SESSION[session.state, CANDIDATE]
+        if self.trace is not None:
+            self.trace.note(session.sid, "Received request to upgrade to websocket")
         session.candidate = link
         session.candidate_state = ARRIVED
         session.deadline = self.deadlines.add(
@@ -342,6 +358,8 @@ class Engine:
         else:
             session.outbox.resume()
         self.counts.upgrades += 1
+        if self.trace is not None:
+            self.trace.note(session.sid, "Upgrade to websocket successful")
 
     # --- closing ------------------------------------------------------------------------------------------------------
 
@@ -381,7 +399,7 @@ class Engine:
     def _linger(self, session: Session) -> None:
         """A polling client that the server has closed learns of it at its next GETs (wire.md 1.10)."""
         session.state = SESSION[session.state, CLOSE_LATER]
-        due = self.wheel.now + self.settings.closing_timeout
+        due = self.now + self.settings.closing_timeout
         session.deadline = self.deadlines.add(due, lambda now: self._forget(session))
 
     def _forget(self, session: Session) -> None:
@@ -394,11 +412,9 @@ class Engine:
         self.sessions.pop(session.sid, None)
 
     def close_all(self, reason: str, code: int | None) -> Iterator[Any]:
-        """End every session at once; yields work."""
+        """End every session; yields work. A polling client for whom something waits may still fetch it."""
         for session in list(self.sessions.values()):
-            yield self.close(session, reason, code, at_once=True)
-            if not session.closed:
-                self._forget(session)
+            yield self.close(session, reason, code, at_once=not session.outbox.frames)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -411,6 +427,7 @@ class Engine:
 
     def tick(self, now: float) -> Iterator[Any]:
         """Send the pings that are due, end who did not answer, keep the other appointments; yields work."""
+        self.now = now
         for session in self.wheel.expired(now):
             self.counts.ping_timeouts += 1
             yield self.close(session, "ping timeout")
@@ -441,7 +458,7 @@ class Engine:
         before = self._suspects.get(box)
         if before is None:
             if not self._suspects:
-                self.deadlines.add(self.wheel.now + STUCK_AFTER, self._judge_suspects)
+                self.deadlines.add(self.now + STUCK_AFTER, self._judge_suspects)
             self._suspects[box] = (box.taken, box.sink.get_write_buffer_size())
         elif self.flusher.over(box, STUCK_FACTOR) and not _has_taken(box, before):
             self._too_slow(box.owner)

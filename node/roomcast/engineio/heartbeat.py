@@ -99,7 +99,8 @@ class Wheel(Generic[B]):
         """Who is to be pinged now, longest overdue first; their pongs are awaited from now on."""
         due = self._take(self._pings, now, 0.0)
         for entry in due:
-            self._await_pong(entry, now, AWAITED)
+            self._await_pong(entry, entry.due, AWAITED)
+        self.now = now
         return due
 
     def expired(self, now: float) -> list[B]:

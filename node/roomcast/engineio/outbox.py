@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from roomcast.engineio.trace import Trace
 from roomcast.settings import Settings
 
 # An outbox with this much is written at once, in the middle of a handler if need be (cluster.md 10).
@@ -85,7 +86,7 @@ class Outbox:
         frames = self.frames
         if frames:
             frames.append(unit)  # type: ignore[attr-defined]  # only the shared empty tuple has no append, and it is falsy
-            if len(frames) >= FLUSH_UNITS or len(unit) * len(frames) >= FLUSH_BYTES:
+            if len(frames) >= self.flusher.limit(len(unit)):
                 self.full()
         else:
             self.frames = [unit]
@@ -139,7 +140,7 @@ class Flusher:
     bound; neither may call back into this object at once.
     """
 
-    __slots__ = ("_joined", "_pending", "boxes", "counts", "max_bytes", "max_units", "on_slow", "on_suspect", "wake")
+    __slots__ = ("_joined", "_pending", "boxes", "counts", "late", "max_bytes", "max_units", "on_slow", "on_suspect", "trace", "wake")
 
     def __init__(
         self,
@@ -150,9 +151,11 @@ class Flusher:
         on_suspect: Callable[[Outbox], object],
     ) -> None:
         self.boxes: list[Outbox] = []
+        self.late: set[Outbox] = set()
         self.max_bytes = settings.max_backlog_bytes
         self.max_units = settings.max_backlog_packets
         self.counts = counts
+        self.trace: Trace | None = None
         self.wake = wake
         self.on_slow = on_slow
         self.on_suspect = on_suspect
@@ -161,22 +164,23 @@ class Flusher:
 
     def mark(self, box: Outbox) -> None:
         """Put an outbox that has turned non-empty on the list of this turn."""
-        if not self.boxes:
+        if not self.boxes and not self.late:
             self.wake()
         self.boxes.append(box)
 
     def flush(self) -> None:
-        """Write every outbox on the list, once; those whose transport refuses are only judged."""
+        """Write every outbox on the list, once; then judge those that ran full while their transport refused."""
         boxes, self.boxes = self.boxes, []
         for box in boxes:
-            if not box.frames:
-                continue
-            if box.paused:
-                self.judge(box)
-            else:
+            if box.frames and not box.paused:
                 self.write(box)
         self._pending = NOTHING
         self._joined = b""
+        if self.late:
+            late, self.late = self.late, set()
+            for box in late:
+                if box.paused:
+                    self.judge(box)
 
     def write(self, box: Outbox) -> None:
         """Hand all units of one outbox to its sink as one block."""
@@ -194,6 +198,8 @@ class Flusher:
         counts = self.counts
         counts.packets_out += len(frames)
         counts.bytes_out += len(block)
+        if self.trace is not None:
+            self.trace.sent(box.owner.sid, block)
         box.sink.write(block)
 
     def over(self, box: Outbox, factor: int = 1) -> bool:
@@ -208,18 +214,26 @@ class Flusher:
         elif self.over(box):
             self.on_suspect(box)
 
+    def limit(self, size: int) -> int:
+        """How many units may wait, the last of them of this size (bytes), before :meth:`Outbox.full` is to be called."""
+        return max(1, min(FLUSH_UNITS, self.max_units, min(FLUSH_BYTES, self.max_bytes) // size))
+
     def overfull(self, box: Outbox) -> None:
-        """In the middle of a turn: only the wide bound ends a client."""
+        """In the middle of a turn only the wide bound ends a client; the narrow one is looked at when the turn is over."""
         if self.over(box, ONE_TURN_FACTOR):
             self.on_slow(box.owner)
+        elif box not in self.late:
+            if not self.late and not self.boxes:
+                self.wake()
+            self.late.add(box)
 
 
-def deliver(receivers: Iterable[Any], unit: bytes) -> None:
+def deliver(flusher: Flusher, receivers: Iterable[Any], unit: bytes) -> None:
     """Queue one unit for many receivers (objects with an ``outbox``): one append each.
 
     The loop repeats :meth:`Outbox.put` without the call: at 1,000 receivers the call alone would cost as much as the appends.
     """
-    limit = max(1, min(FLUSH_UNITS, FLUSH_BYTES // len(unit)))
+    limit = flusher.limit(len(unit))
     for receiver in receivers:
         box = receiver.outbox
         frames = box.frames
@@ -229,9 +243,8 @@ def deliver(receivers: Iterable[Any], unit: bytes) -> None:
                 box.full()
         else:
             box.frames = [unit]
-            flusher = box.flusher
             waiting = flusher.boxes
-            if not waiting:
+            if not waiting and not flusher.late:
                 flusher.wake()
             waiting.append(box)
 

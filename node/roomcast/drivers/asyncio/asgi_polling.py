@@ -57,7 +57,10 @@ def refuse(runtime: Runtime, request: Request, outcome: Any) -> Response:
     if not isinstance(outcome, Refusal):
         return response.error(400, 3, "Bad request")
     runtime.counters.refused.count("origin" if outcome.reason == "origin" else refusal_of(outcome.code))
-    allowed = False if outcome.reason == "origin" else None
+    allowed = None
+    if outcome.reason == "origin":
+        allowed = False
+        runtime.origin_refused(request)
     return outcome.response(extra=runtime.engine.policy.headers(request, allowed))
 
 
@@ -116,8 +119,9 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
             answer: Response = end.value
             return answer
         running = runtime.do(work) if work is not None else None
-        if running is not None and runtime.in_order:
-            await asyncio.wait({running.task})
+        waiting = runtime.must_wait(work, running)
+        if waiting is not None:
+            await asyncio.wait((waiting.task,))
         if runtime.time() > until:
             await asyncio.sleep(0)
             until = runtime.time() + SLICE

@@ -161,13 +161,17 @@ async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
         payload = message.get("bytes") if text is None else text.encode("utf-8", "surrogatepass")
         counters.packets_in += 1
         counters.bytes_in += len(payload)
+        if runtime.engine.trace is not None and link.session is not None:
+            runtime.engine.trace.received(link.session.sid, payload, text is None)
         if len(payload) > limit:
             work = link.fail(TOO_BIG, "message too long")
         else:
-            work = link.message(BINARY if text is None else TEXT, payload, runtime.time())
+            runtime.engine.now = now = runtime.time()
+            work = link.message(BINARY if text is None else TEXT, payload, now)
         running = runtime.do(work) if work is not None else None
-        if running is not None and runtime.in_order:
-            await asyncio.wait({running.task})
+        waiting = runtime.must_wait(work, running)
+        if waiting is not None:
+            await asyncio.wait((waiting.task,))
 
 
 async def _deny(refusal: Response, scope: Any, send: Any) -> None:

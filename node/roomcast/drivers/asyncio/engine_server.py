@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from roomcast.core.api import make_logger
+from roomcast.core.api import is_verbose, make_logger
 from roomcast.core.counters import Counters
 from roomcast.core.handlers import Call, make_call
 from roomcast.core.options import read_options
+from roomcast.core.trace import EngineTrace
 from roomcast.core.work import Notify
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.engineio.engine import Engine
@@ -53,6 +54,9 @@ class EngineFacade:
         self.async_handlers = False
         self._runtime = runtime
         self.sockets = Sockets(runtime.engine)
+        runtime.engine_logger = self.logger
+        if is_verbose(self.logger):
+            runtime.engine.set_trace(EngineTrace(self.logger))
 
     def mounted(self, async_mode: str) -> None:
         """Told by the application that serves it."""
@@ -154,6 +158,10 @@ class EngineServer:
 
         self.runtime.do(Notify(connect, ()))
 
+    @overload
+    def on(self, event: str, handler: None = None) -> Callable[[F], F]: ...
+    @overload
+    def on(self, event: str, handler: F) -> F: ...
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register a handler, or return a decorator that does; ValueError for an event that does not exist."""
         if event not in EVENTS:

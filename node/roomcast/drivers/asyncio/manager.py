@@ -39,13 +39,13 @@ class AsyncManager(ManagerSurface):
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Put a client into a room; raises as the server's method."""
         if self.server.verbose:
-            self.server.logger.info("a client is entering room %s [%s]", room, namespace)
+            self.server.logger.info("%s is entering room %s [%s]", sid, room, namespace)
         self.server.node.enter_room(sid, room, namespace)
 
     async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
         """Take a client out of a room."""
         if self.server.verbose:
-            self.server.logger.info("a client is leaving room %s [%s]", room, namespace)
+            self.server.logger.info("%s is leaving room %s [%s]", sid, room, namespace)
         socket = self._find(sid, namespace)
         if socket is not None:
             self.server.node.hub.leave(socket, room)

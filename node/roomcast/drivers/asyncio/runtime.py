@@ -28,11 +28,14 @@ from roomcast.core.work import (
 )
 from roomcast.drivers.asyncio.tasks import Starter, Suspended
 from roomcast.engineio.engine import Engine
+from roomcast.engineio.request import Request
 from roomcast.errors import UnencodableError
 from roomcast.exceptions import ConnectionRefusedError as Refused
 
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is judged.
 STALL = 0.25
+# Of an origin in the log: strangers choose how long theirs is.
+MAX_ORIGIN = 256
 LAG_PROBE = 1.0
 # At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
 CLOSING_PATIENCE = 2.5
@@ -60,6 +63,8 @@ class Runtime:
         self.logger = logger
         self.loop: asyncio.AbstractEventLoop | None = None
         self.in_order = False
+        self.engine_logger: Any = logger
+        self._refused_origin = False
         self.tasks: set[asyncio.Task[Any]] = set()
         self.starter: Starter
         self.time: Callable[[], float]
@@ -97,6 +102,7 @@ class Runtime:
 
     def flush(self) -> None:
         """Write everybody's outbox, once; then end who was found too slow."""
+        self.engine.now = self.time()
         self.engine.flusher.flush()
         if self.engine.slow:
             self.run(self.engine.take_slow())
@@ -172,6 +178,13 @@ class Runtime:
         if departures and self.loop is not None:
             self.loop.call_soon(self._see_off)
 
+    def origin_refused(self, request: Request) -> None:
+        """Write down a refused origin: the first as an error, for it tells of a setting that is missing."""
+        log = self.engine_logger.info if self._refused_origin else self.engine_logger.error
+        self._refused_origin = True
+        origin = (request.header(b"origin") or b"")[:MAX_ORIGIN].decode("ascii", "backslashreplace")
+        log("%s is not an accepted origin. See the option cors_allowed_origins", origin)
+
     # --- work ---------------------------------------------------------------------------------------------------------
 
     def run(self, works: Iterable[Any]) -> None:
@@ -193,7 +206,7 @@ class Runtime:
     def _several(self, work: Several) -> Suspended | None:
         running = None
         for each in work.works:
-            running = self.do(each) or running
+            running = self.do(each) or running  # the last that still runs
         return running
 
     def call(self, fn: Callable[..., Any], asynchronous: bool, args: Iterable[Any]) -> Any:
@@ -317,6 +330,16 @@ class Runtime:
 
     def _pause_reading(self, work: PauseReading) -> Suspended | None:
         return Suspended(asyncio.ensure_future(asyncio.sleep(work.seconds)))
+
+    def must_wait(self, work: Any, running: Suspended | None) -> Suspended | None:
+        """What has to end before more of this client is read: its handlers in order, or a pause."""
+        last = work.works[-1] if type(work) is Several else work
+        return running if self.in_order or type(last) is PauseReading else None
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether reading may have to wait for work."""
+        return self.in_order or self.engine.settings.max_events_per_second is not None
 
 
 def _close_link(work: CloseLink) -> None:

@@ -172,6 +172,8 @@ class AsyncServer(ServerSurface):
         self, sid: str, namespace: str | None = None, ignore_queue: bool = False, close: bool = False
     ) -> None:
         """Disconnect a client from a namespace; its connection stays, unless ``close``. Unknown sids are fine."""
+        if self.verbose:
+            self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
         running = self.runtime.do_all(self.node.disconnect(sid, namespace or "/", close))
         if running is not None and running.task is not asyncio.current_task():
             await asyncio.wait({running.task})

@@ -61,7 +61,7 @@ class SocketIOProtocol(asyncio.Protocol):
             self._begin(data)
             return
         runtime = cast("Route", self._route).runtime
-        if runtime.in_order or self._feeding is not None:
+        if self._feeding is not None or runtime.stepwise:
             self._feed_in_order(data)
             return
         do = runtime.do
@@ -216,7 +216,7 @@ class SocketIOProtocol(asyncio.Protocol):
     # --- reading in order ---------------------------------------------------------------------------------------------
 
     def _feed_in_order(self, data: bytes) -> None:
-        """``async_handlers=False``: while a handler runs nothing more is read, and what was read waits."""
+        """While a handler runs that is waited for, or the client is paused, nothing more is read, and what was read waits."""
         if self._feeding is None and self._link is not None and self._route is not None:
             self._feeding = self._link.feed(data, self._route.runtime.time())
             self._step()
@@ -228,8 +228,9 @@ class SocketIOProtocol(asyncio.Protocol):
         route, feeding = self._route, self._feeding
         if route is None or feeding is None:
             return
+        route.runtime.engine.now = route.runtime.time()
         for work in feeding:
-            running = route.runtime.do(work)
+            running = route.runtime.must_wait(work, route.runtime.do(work))
             if running is not None:
                 self._transport.pause_reading()
                 running.task.add_done_callback(self._step)

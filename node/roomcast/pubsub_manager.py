@@ -1,0 +1,12 @@
+"""``PubSubManager`` under the path that applications import it from."""
+
+from __future__ import annotations
+
+from roomcast.pubsub_managers import QueueManager
+
+
+class PubSubManager(QueueManager):
+    """See :class:`roomcast.pubsub_managers.QueueManager`."""
+
+
+__all__ = ["PubSubManager"]
