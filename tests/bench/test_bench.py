@@ -1,0 +1,84 @@
+"""The bookkeeping of the benchmarks: what is run, what ratios mean, what the page says. Nothing is measured here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import contestants, report
+from bench.comparison import Measured
+from bench.contestants import Contestant, Missing
+from bench.mass_disconnect import Stall
+from bench.report import Run, render
+from bench.workloads import WORKLOADS, chosen
+
+
+def test_workloads_are_chosen_by_the_beginnings_of_their_names() -> None:
+    assert chosen(None) == WORKLOADS
+    assert [workload.name for workload in chosen("fanout,sink")] == ["fanout", "fanout-burst", "sink"]
+    with pytest.raises(ValueError, match="no workload begins with 'x'"):
+        chosen("x")
+
+
+def test_a_ratio_is_that_of_the_rounds_in_which_both_were_measured() -> None:
+    measured = Measured()
+    for round_, (mine, theirs) in enumerate([(1.0, 3.0), (2.0, 8.0), (1.0, 2.0)]):
+        measured.add(("echo", "roomcast"), round_, mine, 10.0)
+        measured.add(("echo", "node"), round_, theirs, 5.0)
+    measured.add(("echo", "roomcast"), 3, 100.0, 0.0)
+    assert measured.ratio("echo", "roomcast", "node") == (3.0, 2.0, 4.0)
+    assert measured.ratio("echo", "roomcast", "nobody") is None
+    assert measured.figure("echo", "node") == 3.0
+    assert measured.rate("echo", "node") == 5.0
+    assert measured.figure("sink", "node") is None
+
+
+def test_a_peer_that_is_not_installed_is_named_and_nothing_is_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path))
+    found, missing = contestants.find_peers(["rust", "node"])
+    assert found == []
+    assert [each.name for each in missing] == ["rust", "node"]
+    assert all(each.install for each in missing)
+    with pytest.raises(ValueError, match="unknown peer nobody"):
+        contestants.find_peers(["nobody"])
+
+
+def test_a_peer_that_was_built_elsewhere_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "release" / "rust_app"
+    program.parent.mkdir()
+    program.touch()
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path))
+    assert contestants.rust() == Contestant("rust", (str(program), "{port}"))
+
+
+def test_the_page_says_what_was_measured_and_what_was_not() -> None:
+    measured = Measured(failures=["sink against node: lost\nmore"])
+    measured.add(("echo", "roomcast"), 1, 2.0, 1_000.0)
+    measured.add(("echo", "node"), 1, 5.0, 400.0)
+    page = render(
+        Run(
+            names=["roomcast", "node"],
+            workloads=chosen("echo"),
+            measured=measured,
+            missing=[Missing("rust", "build it")],
+            stalls=[Stall(5_000, 0.012, 0.01, 0.2)],
+            rounds=1,
+            seconds=3,
+            load=0.5,
+        )
+    )
+    assert "Only ratios within one run count" in page
+    assert "**2.00 µs** | 5.00 µs<br>**×2.50** [2.50–2.50]" in page
+    assert "failed" in page, "echo-deep gave no figure"
+    assert "12.0 ms" in page
+    assert "not installed: rust (build it)" in page
+    assert "Failed: sink against node: lost" in page
+
+
+def test_the_recorded_page_names_no_machine() -> None:
+    if report.RESULTS.is_file():
+        assert "@" not in report.RESULTS.read_text(encoding="utf-8")
