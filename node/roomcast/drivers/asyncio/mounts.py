@@ -1,9 +1,9 @@
 """Where in a uvicorn application the Socket.IO servers are, so that the fast path can serve their WebSockets.
 
 The search goes only through what cannot refuse or change a request: uvicorn's own proxy headers, a server's
-``other_asgi_app``, and the mounts of a Starlette or FastAPI application without middleware, none of them subclassed into
-something that calls them differently. A server behind anything else is served by the ordinary ASGI path: slower, and with
-everything that is in front of it.
+``other_asgi_app``, and the mounts of a Starlette or FastAPI application without middleware, none of them a subclass
+that is called differently. A server behind anything else is served by the ordinary ASGI path: slower, and with all
+that is in front of it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def _nothing(*_: Any) -> None:
 
 
 def own_proxies(config: Config, request: Request) -> Request:
-    """The request as uvicorn's ``--proxy-headers`` would show it: the client's address, where a trusted proxy told it."""
+    """The request as uvicorn's ``--proxy-headers`` shows it: the client's address, where a trusted proxy told it."""
     if not config.proxy_headers or all(request.header(name) is None for name in _FORWARDED):
         return request
     scope: dict[str, Any] = {
