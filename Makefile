@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime-installed
 TESTTOOLS := $(VENV)/.test-tools-installed
 PYPROJECTS := brokers/pyproject.toml emitter/pyproject.toml node/pyproject.toml
 CHAT_PACKAGES := examples/chat/node_modules/.installed
-INTEROP_PACKAGES := tests/interop/js/node_modules/.installed
+INTEROP_PACKAGES := tests/interop/js/node_modules/.installed tests/interop/browser/node_modules/.installed
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -80,11 +80,13 @@ lint: $(TESTTOOLS)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/draw_states.py --check
+	$(BIN)/python tools/readme_table.py --check
 
 docs: $(RUNTIME)
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/draw_states.py
+	$(BIN)/python tools/readme_table.py
 
 clean:
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf examples/chat/node_modules tests/interop/js/node_modules
+	rm -rf examples/chat/node_modules tests/interop/js/node_modules tests/interop/browser/node_modules

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--metrics-port", type=int, default=DEFAULT_PORT, help="their port, or the next free one; -1 = none (default: %(default)s)"
     )
-    command.add_argument("--drain-seconds", type=float, default=5.0, help="time for requests and handlers to end at a stop")
+    command.add_argument("--drain-seconds", type=float, default=5.0, help="time over which clients are told to go at a stop (default: %(default)s)")
     return parser
 
 
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     raise_open_files()
     gc.set_threshold(*GC_THRESHOLDS)
     metrics = None if arguments.metrics_port < 0 else (arguments.metrics_host, arguments.metrics_port)
-    server = RunServer(config, metrics)
+    server = RunServer(config, metrics, arguments.drain_seconds)
     server.run()
     return 0 if server.started else 3
 

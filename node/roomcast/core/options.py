@@ -63,10 +63,22 @@ def read_transports(transports: str | Iterable[str] | None) -> tuple[str, ...]:
     return known
 
 
+def check_json(json: Any) -> None:
+    """Find out now, not at the first client, that a ``json=`` cannot write packets; raises SettingsError."""
+    if not (hasattr(json, "dumps") and hasattr(json, "loads")):
+        raise SettingsError("json must have the functions dumps and loads")
+    try:
+        written = json.dumps({}, separators=(",", ":"))
+    except TypeError as error:
+        raise SettingsError("json.dumps must take the keyword separators, as the standard library's does") from error
+    if not isinstance(written, str):
+        raise SettingsError(f"json.dumps must return str, not {type(written).__name__}: wrap it, e.g. orjson's with .decode()")
+
+
 def make_codec(serializer: Any, json: Any, settings: Settings) -> Codec:
     """The codec of a server: a name, or a packet class that carries one (``MsgPackPacket.serializer``)."""
     if isinstance(serializer, type):
         serializer = getattr(serializer, "serializer", serializer.__name__)
-    if json is not None and not (hasattr(json, "dumps") and hasattr(json, "loads")):
-        raise SettingsError("json must have the functions dumps and loads")
+    if json is not None:
+        check_json(json)
     return serializers.make_codec(str(serializer), CodecLimits.from_settings(settings), json)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from itertools import islice
 from random import randrange
 from typing import Any, Protocol
 
@@ -117,6 +118,7 @@ class Engine:
         self.on_wake: Callable[[], object] = _nothing
         self.on_deadline: Callable[[float], object] = _nothing
         self.accepting = True
+        self.max_sessions = settings.max_sessions
         self.now = 0.0
         self._bucket = Bucket(settings.max_handshakes_per_second)
         self._suspects: dict[Outbox, tuple[int, int]] = {}
@@ -140,8 +142,7 @@ class Engine:
 
     def busy(self, now: float) -> Response | None:
         """The 503 for a new session that this node cannot take now (limits.md); None when it can."""
-        settings = self.settings
-        full = settings.max_sessions is not None and len(self.sessions) >= settings.max_sessions
+        full = self.max_sessions is not None and len(self.sessions) >= self.max_sessions
         if self.accepting and not full and self._bucket.take(now):
             return None
         self.counts.refused.count("busy")
@@ -411,9 +412,9 @@ class Engine:
         session.deadline = None
         self.sessions.pop(session.sid, None)
 
-    def close_all(self, reason: str, code: int | None) -> Iterator[Any]:
-        """End every session; yields work. A polling client for whom something waits may still fetch it."""
-        for session in list(self.sessions.values()):
+    def close_some(self, most: int, reason: str, code: int | None) -> Iterator[Any]:
+        """End ``most`` sessions; yields work. A polling client for whom something waits may still fetch it."""
+        for session in list(islice((each for each in self.sessions.values() if each.alive), most)):
             yield self.close(session, reason, code, at_once=not session.outbox.frames)
 
     # --- time ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,11 @@ AWAITED: Final = 1
 AWAITED_AGAIN: Final = 2  # some other packet came instead of the pong and has bought time, which it may once per ping
 
 
+# A driver's timer is a few milliseconds late. So late (seconds) a pong still counts from when its ping was due, or the
+# lateness of two timers would add up; after a standstill it counts from when the ping really left.
+PUNCTUAL: Final = 0.05
+
+
 class Beat:
     """A place in a wheel; whatever has a heartbeat derives from it. All slots belong to the wheel.
 
@@ -98,8 +103,9 @@ class Wheel(Generic[B]):
     def ping(self, now: float) -> list[B]:
         """Who is to be pinged now, longest overdue first; their pongs are awaited from now on."""
         due = self._take(self._pings, now, 0.0)
+        punctual = bool(due) and now - due[0].due <= PUNCTUAL
         for entry in due:
-            self._await_pong(entry, entry.due, AWAITED)
+            self._await_pong(entry, entry.due if punctual else now, AWAITED)
         self.now = now
         return due
 

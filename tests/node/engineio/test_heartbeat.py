@@ -74,7 +74,14 @@ def test_the_interval_begins_at_the_pong(wheel: Wheel[Client]) -> None:
     assert wheel.due() == pytest.approx(0.67)
     assert wheel.expired(0.66) == []
     assert wheel.ping(0.68) == [client]
-    assert wheel.due() == pytest.approx(0.88)
+    assert wheel.due() == pytest.approx(0.87)  # a timer's own lateness does not add up
+
+
+def test_after_a_standstill_a_pong_counts_from_when_its_ping_left(wheel: Wheel[Client]) -> None:
+    client = Client("a")
+    wheel.add(client, 0.0)
+    assert wheel.ping(5.3) == [client]
+    assert wheel.due() == pytest.approx(5.5)
 
 
 def test_a_pong_that_nobody_asked_for_changes_nothing(wheel: Wheel[Client]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from roomcast.drivers.asyncio.asgi_polling import handle_http
 from roomcast.drivers.asyncio.asgi_websocket import handle_websocket
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from roomcast.drivers.asyncio.runtime import Runtime
 
 NOT_FOUND = (404, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"9")], b"Not Found")
+
+
+# Every application that was made and is still there, for those who look for the servers of a process.
+served: WeakSet[ASGIApp] = WeakSet()
 
 
 class ASGIApp:
@@ -45,6 +50,7 @@ class ASGIApp:
         self._everything = socketio_path is None
         self.runtime: Runtime = socketio_server.runtime
         socketio_server.mounted("asgi")
+        served.add(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI 3 entry."""

@@ -31,6 +31,7 @@ class BodyError(Exception):
 async def handle_http(runtime: Runtime, request: Request, receive: Any, send: Any) -> None:
     """Answer one HTTP request for the engine."""
     engine = runtime.engine
+    runtime.catch_up()
     outcome = engine.admit(request, upgrade=False)
     answer: Response | None
     if isinstance(outcome, Handshake):

@@ -212,6 +212,6 @@ class EngineServer:
 
     async def shutdown(self) -> None:
         """No new sessions; all are closed; handlers get a moment to end."""
-        self.engine.accepting = False
-        self.runtime.run(self.engine.close_all("server shutting down", 1012))
-        await self.runtime.close(SHUTDOWN_PATIENCE)
+        if self.runtime.loop is not None:
+            await self.runtime.drain(self.settings.drain_seconds)
+            await self.runtime.close(SHUTDOWN_PATIENCE)

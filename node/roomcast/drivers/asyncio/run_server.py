@@ -8,20 +8,31 @@ from socket import socket as Socket  # noqa: N812  # a class, named as one
 
 import uvicorn
 
+from roomcast.drivers.asyncio.asgi import served
 from roomcast.drivers.asyncio.metrics_listener import MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.mounts import find_routes
+from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.exposition.health import Readiness
 
 logger = logging.getLogger("uvicorn.error")
 
 
 class RunServer(uvicorn.Server):
-    """One process. ``metrics`` is (host, port) of the listener for metrics and health, or None for none."""
+    """One process. ``metrics`` is (host, port) of the listener for metrics and health, or None for none.
 
-    def __init__(self, config: uvicorn.Config, metrics: tuple[str, int] | None) -> None:
+    ``drain_seconds`` is the time over which clients are told to go when it stops.
+    """
+
+    def __init__(self, config: uvicorn.Config, metrics: tuple[str, int] | None, drain_seconds: float) -> None:
         super().__init__(config)
+        self._drain_seconds = drain_seconds
         self._metrics = metrics
         self._listener: MetricsListener | None = None
+
+    def _runtimes(self) -> list[Runtime]:
+        """The servers of the application: those on the fast path, else whatever was made into an ASGI application."""
+        found = [route.runtime for route in find_routes(self.config)] if self.config.loaded else []
+        return found or [app.runtime for app in served]
 
     def readiness(self) -> Readiness:
         """What ``/readyz`` tells."""
@@ -30,10 +41,13 @@ class RunServer(uvicorn.Server):
     async def startup(self, sockets: list[Socket] | None = None) -> None:
         """Start serving, then tell everybody where the metrics are."""
         await super().startup(sockets)
-        routes = find_routes(self.config) if self.started else []
-        if self._metrics is not None and routes:
+        if self._metrics is not None and self.started:
             host, port = self._metrics
-            counters = routes[0].runtime.counters
+            runtimes = self._runtimes()
+            if not runtimes:
+                logger.warning("No Socket.IO server was found in the application: there are no metrics")
+                return
+            counters = runtimes[0].counters
             self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
             logger.info("Metrics and health on http://%s:%d/metrics", host, self._listener.port)
         # What exists now lives as long as the process: the garbage collector need not look at it again.
@@ -41,7 +55,10 @@ class RunServer(uvicorn.Server):
         gc.freeze()
 
     async def shutdown(self, sockets: list[Socket] | None = None) -> None:
-        """Stop serving; the metrics go last, so that the end can be watched."""
+        """End the clients first, so that nobody waits for polls that are held; the metrics go last: the end can be watched."""
+        for runtime in self._runtimes():
+            if runtime.loop is not None:
+                await runtime.drain(self._drain_seconds)
         await super().shutdown(sockets)
         if self._listener is not None:
             await self._listener.close()

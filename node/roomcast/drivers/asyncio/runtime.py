@@ -40,6 +40,11 @@ LAG_PROBE = 1.0
 # At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
 CLOSING_PATIENCE = 2.5
 CLOSING_STEP = 0.02
+# A node that drains ends so many clients at once, every so many seconds: those that come back elsewhere do not all come at once.
+DRAIN_BATCH = 64
+DRAIN_STEP = 0.05
+# File descriptors that are kept for everything but clients.
+SPARE_FILES = 64
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
 # What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts as one
@@ -92,6 +97,8 @@ class Runtime:
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
         self.starter = Starter(self.loop)
+        if self.engine.max_sessions is None:
+            self.engine.max_sessions = open_files()
         self.engine.on_wake = self._wake
         self.engine.on_deadline = self._arm
         self._probe_lag(self.loop.time())
@@ -129,6 +136,12 @@ class Runtime:
         if due_next is not None:
             self._arm(due_next)
 
+    def catch_up(self) -> None:
+        """Do what is due before a request is judged: its timer may be a millisecond away."""
+        due, now = self.engine.due(), self.time()
+        if due is not None and due <= now and now - due <= STALL:
+            self.run(self.engine.tick(now))
+
     def _probe_lag(self, due: float) -> None:
         """Notice a loop that is blocked, also while nothing else is due."""
         if self.loop is None:
@@ -136,6 +149,16 @@ class Runtime:
         now = self.loop.time()
         self.counters.lagged(now - due)
         self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more sessions, and end those that are there so that clients come back elsewhere: in batches over ``seconds``."""
+        engine = self.engine
+        engine.accepting = False
+        batch = max(DRAIN_BATCH, round(len(engine.sessions) * DRAIN_STEP / seconds) if seconds else len(engine.sessions))
+        while any(session.alive for session in engine.sessions.values()):
+            self.run(engine.close_some(batch, "server shutting down", 1012))
+            self.flush()
+            await asyncio.sleep(DRAIN_STEP if any(session.alive for session in engine.sessions.values()) else 0)
 
     async def close(self, patience: float) -> None:
         """Wait up to ``patience`` seconds for handlers that still run and connections that still close, then cut them off.
@@ -340,6 +363,16 @@ class Runtime:
     def stepwise(self) -> bool:
         """Whether reading may have to wait for work."""
         return self.in_order or self.engine.settings.max_events_per_second is not None
+
+
+def open_files() -> int | None:
+    """How many clients the process's limit of open files leaves room for; None where there is no such limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 def _close_link(work: CloseLink) -> None:

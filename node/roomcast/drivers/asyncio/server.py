@@ -200,14 +200,13 @@ class AsyncServer(ServerSurface):
         await asyncio.sleep(seconds)
 
     async def shutdown(self) -> None:
-        """Stop: no new clients, every client is closed so that it comes back elsewhere, handlers end, timers stop.
+        """Stop: no new clients, all are closed over ``drain_seconds`` so that they come back elsewhere, handlers end.
 
         Disconnect handlers get ``server shutting down``. May be called more than once.
         """
-        engine = self.node.engine
-        engine.accepting = False
-        self.runtime.run(engine.close_all("server shutting down", 1012))
-        await self.runtime.close(HANDLER_PATIENCE)
+        if self.runtime.loop is not None:
+            await self.runtime.drain(self.settings.drain_seconds)
+            await self.runtime.close(HANDLER_PATIENCE)
 
 
 class SessionContext:
