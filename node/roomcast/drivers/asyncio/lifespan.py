@@ -40,6 +40,12 @@ class OtherLifespan:
         if answer["type"].endswith(".failed"):
             raise RuntimeError(answer.get("message") or f"the other application failed at {event}")
 
+    async def close(self) -> None:
+        """Let go of an application that still waits for events; none will come."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
     async def _take(self, message: dict[str, Any]) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(message)
@@ -56,6 +62,21 @@ async def run_lifespan(
 ) -> None:
     """Start and stop everything: the server and the callbacks first and last, so that handlers find what they need."""
     other = None if other_app is None else OtherLifespan(other_app, scope)
+    try:
+        await _live(server, other, on_startup, on_shutdown, receive, send)
+    finally:
+        if other is not None:
+            await other.close()
+
+
+async def _live(
+    server: Any,
+    other: OtherLifespan | None,
+    on_startup: Callback | None,
+    on_shutdown: Callback | None,
+    receive: Any,
+    send: Any,
+) -> None:
     while True:
         event = (await receive())["type"]
         try:
