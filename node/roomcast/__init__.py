@@ -15,7 +15,8 @@ __all__ = ["ASGIApp", "AsyncManager", "AsyncNamespace", "AsyncServer", "exceptio
 
 __version__ = "0.1.0"
 
-# Names of the same API that are not there yet: an application that asks for one is told so, not merely that it is missing.
+# Names of the same API that are not there yet: an application that asks for one is told so, not merely that it is
+# missing.
 _LATER = {
     "Server": "the blocking server",
     "Namespace": "the blocking server",

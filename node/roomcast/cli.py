@@ -1,6 +1,7 @@
 """``roomcast run module:app``: an ASGI application on uvicorn and uvloop, with Socket.IO on the fast path.
 
-Sane production settings: uvloop and httptools, no access log, a deep accept queue, as many open files as the system allows,
+Sane production settings: uvloop and httptools, no access log, a deep accept queue, as many open files as the system
+allows,
 metrics and health on a listener of their own, and a garbage collector that does not scan idle clients over and over.
 """
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except RoomcastError as error:
-        print(f"roomcast: {error}", file=sys.stderr)
+        sys.stderr.write(f"roomcast: {error}\n")
         return 2
 
 
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
     command.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
     command.add_argument("--fd", type=int, help="listen on an inherited socket instead")
-    command.add_argument("--app-dir", default="", help="folder to import the application from (default: the current one)")
+    command.add_argument("--app-dir", default="", help="folder to import the application from (default: here)")
     command.add_argument("--factory", action="store_true", help="APP is a function that makes the application")
     command.add_argument("--root-path", default="", help="path prefix that a proxy has cut off")
     command.add_argument("--ssl-certfile", help="TLS certificate")
@@ -57,9 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
     command.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics, /healthz, /readyz")
     command.add_argument(
-        "--metrics-port", type=int, default=DEFAULT_PORT, help="their port, or the next free one; -1 = none (default: %(default)s)"
+        "--metrics-port",
+        type=int,
+        default=DEFAULT_PORT,
+        help="their port, or the next free one; -1 = none (default: %(default)s)",
     )
-    command.add_argument("--drain-seconds", type=float, default=5.0, help="time over which clients are told to go at a stop (default: %(default)s)")
+    command.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=5.0,
+        help="time over which clients are told to go at a stop (default: %(default)s)",
+    )
     return parser
 
 

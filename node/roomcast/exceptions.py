@@ -33,14 +33,15 @@ class SocketIOError(RoomcastError):
     """Root of what the public API raises."""
 
 
-class ConnectionError(SocketIOError, builtins.ConnectionError):  # noqa: A001  # the name that applications import
+class ConnectionError(SocketIOError, builtins.ConnectionError):  # the name that applications import
     """A connection could not be made."""
 
 
-class ConnectionRefusedError(ConnectionError):  # noqa: A001  # the name that applications import
+class ConnectionRefusedError(ConnectionError):  # the name that applications import
     """Raise it in a connect handler to refuse the client.
 
-    Without arguments the client reads a standard message; the first argument is the message; one more becomes ``data``, and
+    Without arguments the client reads a standard message; the first argument is the message; one more becomes
+    ``data``, and
     several more a list of them. ``error_args`` is what goes into the CONNECT_ERROR packet.
     """
 
@@ -53,7 +54,7 @@ class ConnectionRefusedError(ConnectionError):  # noqa: A001  # the name that ap
             self.error_args["data"] = list(args[1:])
 
 
-class TimeoutError(SocketIOError, builtins.TimeoutError):  # noqa: A001  # the name that applications import
+class TimeoutError(SocketIOError, builtins.TimeoutError):  # the name that applications import
     """A client did not answer in time."""
 
 

@@ -1,4 +1,6 @@
-"""``MsgPackPacket``: what applications pass as ``serializer=`` for MessagePack, under the path that they import it from."""
+"""``MsgPackPacket``: what applications pass as ``serializer=`` for MessagePack, under the path that they import it
+from.
+"""
 
 from __future__ import annotations
 

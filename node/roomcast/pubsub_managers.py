@@ -11,7 +11,9 @@ ADVICE = (
 
 
 class QueueManager:
-    """The name that applications subclass for brokers of their own; subclassing and making one raise, and say what to do."""
+    """The name that applications subclass for brokers of their own; subclassing and making one raise, and say what to
+    do.
+    """
 
     def __init_subclass__(cls, **_: Any) -> None:
         if cls.__module__.startswith("roomcast."):

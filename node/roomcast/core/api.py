@@ -146,7 +146,9 @@ class ServerSurface:
         return register
 
     def register_namespace(self, namespace_handler: Any) -> None:
-        """Register an object that handles all events of its namespace; ValueError for what is none, or of the other colour."""
+        """Register an object that handles all events of its namespace; ValueError for what is none, or of the other
+        colour.
+        """
         if not isinstance(namespace_handler, NamespaceSurface):
             raise ValueError("Not a namespace instance")
         if not isinstance(namespace_handler, self.namespace_class):
@@ -191,7 +193,7 @@ class ServerSurface:
 
     def instrument(self, *_: Any, **__: Any) -> Any:
         """The Admin UI of Socket.IO; not there yet."""
-        raise NotImplementedError("instrument() is not there yet: roomcast does not speak the Admin UI's protocol so far")
+        raise NotImplementedError("instrument() is not there yet: roomcast does not speak the Admin UI's protocol")
 
 
 def make_logger(option: bool | Any, name: str) -> Any:

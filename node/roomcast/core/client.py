@@ -31,7 +31,9 @@ MAX_HEAD = 2 + 15
 
 
 class Client:
-    """The application of one Engine.IO session. ``sockets`` are in order of connecting; ``left`` names namespaces it was in."""
+    """The application of one Engine.IO session. ``sockets`` are in order of connecting; ``left`` names namespaces it
+    was in.
+    """
 
     __slots__ = ("_environ", "assembly", "bucket", "deadline", "left", "main", "node", "session", "sockets")
 
@@ -177,7 +179,9 @@ class Client:
         return None
 
     def _astray(self, packet: Packet) -> Any:
-        """A packet for a namespace that it is not in: harmless if it just left it, else a broken client (wire.md 2.3)."""
+        """A packet for a namespace that it is not in: harmless if it just left it, else a broken client (wire.md
+        2.3).
+        """
         if packet.namespace in self.left:
             return None
         return self.fail(PacketError("namespace", "a packet for a namespace that was never connected"))

@@ -1,4 +1,5 @@
-"""The life of a client: connecting, being refused, leaving, and every way in between (python-api.md 1.7, wire.md 2.3, 2.5).
+"""The life of a client: connecting, being refused, leaving, and every way in between (python-api.md 1.7, wire.md 2.3,
+2.5).
 
 Each connect handler that accepted is followed by exactly one disconnect handler, whatever happened to the connection.
 """
@@ -121,16 +122,17 @@ class Lifecycle:
         return self._accept(socket)
 
     def _doomed(self, socket: Socket, refusal: dict[str, Any] | None) -> Any:
-        """Its connection ended, or it was told to go, while its connect handler ran."""
-        if socket.client.session.alive:
+        """Its connection ended, it left, or it was told to go, while its connect handler ran."""
+        if socket.client.session.alive and socket.reason != "client disconnect":
             return self._refuse(socket, refusal or REJECTED)
         if refusal is not None:
             return self._forget(socket)
         self.counters.connects += 1
         socket.state = CONNECTED
+        socket.client.remove(socket)
         return self._depart(socket, socket.reason or "transport close")
 
-    def _refuse(self, socket: Socket, refusal: dict[str, Any]) -> None:
+    def _refuse(self, socket: Socket, refusal: dict[str, Any]) -> Any:
         outbox = socket.client.session.outbox
         if socket.outbox is not outbox:
             socket.outbox.shut()
@@ -139,7 +141,7 @@ class Lifecycle:
             outbox.put(self._control(self.codec.encode_disconnect(name)))
         else:
             outbox.put(self._control(self._encode_refusal(name, refusal)))
-        self._forget(socket)
+        return self._forget(socket)
 
     def _encode_refusal(self, name: str, refusal: dict[str, Any]) -> bytes:
         try:
@@ -181,7 +183,9 @@ class Lifecycle:
     # --- leaving ------------------------------------------------------------------------------------------------------
 
     def disconnect(self, sid: str, namespace: str, close: bool = False) -> Any:
-        """The server disconnects a client from a namespace, or with ``close`` ends its connection; unknown sids are fine."""
+        """The server disconnects a client from a namespace, or with ``close`` ends its connection; unknown sids are
+        fine.
+        """
         socket = self.hub.find(sid, namespace)
         if socket is None or socket.state in (LEAVING, GONE):
             return None
@@ -199,7 +203,7 @@ class Lifecycle:
         if socket.state == CONNECTING:
             socket.state = DOOMED
             socket.reason = reason
-            return None
+            return several(*self._end_acks(socket))  # the connect handler itself may wait for them
         if socket.state != CONNECTED:
             return None
         socket.client.remove(socket)
@@ -218,8 +222,7 @@ class Lifecycle:
         waiting = self._end_acks(socket)
         call = self.handlers.resolve(socket.namespace.name, "disconnect")
         if call is None:
-            self._forget(socket)
-            return several(*waiting)
+            return several(*waiting, self._forget(socket))
         return several(*waiting, CallDisconnect(call, call.fit(socket.sid, reason), socket))
 
     def _end_acks(self, socket: Socket) -> Iterator[SettleAck]:
@@ -232,11 +235,12 @@ class Lifecycle:
         """The disconnect handler has ended, or raised: the socket is forgotten either way."""
         self._forget(socket)
 
-    def _forget(self, socket: Socket) -> None:
+    def _forget(self, socket: Socket) -> Any:
         socket.state = GONE
         socket.held = None
         socket.client.remove(socket)
         self.hub.forget(socket)
+        return several(*self._end_acks(socket))
 
 
 def refusal_of(result: Any, error: BaseException | None) -> dict[str, Any] | None:

@@ -1,4 +1,6 @@
-"""[hot] A WebSocket connection as it meets a session: frames in, work out (design §3: feed, take, write, set deadline, hand up)."""
+"""[hot] A WebSocket connection as it meets a session: frames in, work out (design §3: feed, take, write, set
+deadline, hand up).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ CONTROL = 8  # opcodes from here on are control frames (RFC 6455 5.5)
 class WebSocketLink:
     """One WebSocket: the transport of its session, or a candidate for it.
 
-    ``owner`` is the driver's connection, ``sink`` where it writes; ``paused`` is the driver's to set. A driver that reads
+    ``owner`` is the driver's connection, ``sink`` where it writes; ``paused`` is the driver's to set. A driver that
+    reads
     bytes calls :meth:`feed`; one that is handed whole messages calls :meth:`message`.
     """
 

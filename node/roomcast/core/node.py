@@ -1,6 +1,8 @@
-"""The node without I/O: clients, namespaces, rooms, acknowledgements and what happens to them (python-api.md 1.5 to 1.7).
+"""The node without I/O: clients, namespaces, rooms, acknowledgements and what happens to them (python-api.md 1.5 to
+1.7).
 
-A driver feeds it through the engine, calls its methods for the application, and does the work that comes back. All of it
+A driver feeds it through the engine, calls its methods for the application, and does the work that comes back. All of
+it
 runs in one thread; the life of a client is in :mod:`roomcast.core.lifecycle`.
 """
 
@@ -16,8 +18,8 @@ from roomcast.core.lifecycle import Lifecycle
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
 from roomcast.core.trace import EventTrace
 from roomcast.core.work import CallHandler, FirstAnswer, SettleAck, given_up, several
-from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.cors import OriginPolicy
+from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.outbox import deliver, deliver_volatile
 from roomcast.engineio.session import Session
@@ -108,7 +110,8 @@ class Node(Lifecycle):
     ) -> tuple[list[tuple[Socket, int]], Any]:
         """As :meth:`emit`, but every receiver is asked for an answer, which ends ``waiter``.
 
-        Returns whom it asked, each with the id that :meth:`forget_ack` takes, and work: what fell out of a full table ends
+        Returns whom it asked, each with the id that :meth:`forget_ack` takes, and work: what fell out of a full table
+        ends
         with an error.
         """
         body, attachments = self.codec.encode_args([outgoing_name(event), *arguments(data)])
@@ -198,7 +201,9 @@ class Node(Lifecycle):
         return socket
 
     def enter_room(self, sid: str, room: Any, namespace: str) -> None:
-        """Put a client into a room. ValueError for an unknown namespace or a sid's room, KeyError for an unknown client."""
+        """Put a client into a room. ValueError for an unknown namespace or a sid's room, KeyError for an unknown
+        client.
+        """
         if namespace not in self.hub.namespaces:
             raise ValueError("sid is not connected to requested namespace")
         socket = self.hub.find(sid, namespace)
@@ -229,7 +234,9 @@ class Node(Lifecycle):
 
 
 def arguments(data: Any) -> list[Any]:
-    """The arguments that a piece of data means: None none, a tuple its elements, anything else one (python-api.md 1.6)."""
+    """The arguments that a piece of data means: None none, a tuple its elements, anything else one (python-api.md
+    1.6).
+    """
     if data is None:
         return []
     return list(data) if isinstance(data, tuple) else [data]

@@ -72,7 +72,7 @@ def check_json(json: Any) -> None:
     except TypeError as error:
         raise SettingsError("json.dumps must take the keyword separators, as the standard library's does") from error
     if not isinstance(written, str):
-        raise SettingsError(f"json.dumps must return str, not {type(written).__name__}: wrap it, e.g. orjson's with .decode()")
+        raise SettingsError(f"json.dumps must return str, not {type(written).__name__}: wrap it and decode its result")
 
 
 def make_codec(serializer: Any, json: Any, settings: Settings) -> Codec:

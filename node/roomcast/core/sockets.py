@@ -23,7 +23,8 @@ GONE: Final = 4
 class Socket:
     """A Socket.IO socket. Fields are changed by :mod:`roomcast.core` only.
 
-    ``outbox`` is its connection's, or one that holds back while the connect handler runs. ``rooms`` (in order of joining,
+    ``outbox`` is its connection's, or one that holds back while the connect handler runs. ``rooms`` (in order of
+    joining,
     without its own), ``session``, ``acks`` and ``held`` are None until something is in them.
     """
 

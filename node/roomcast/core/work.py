@@ -1,6 +1,7 @@
 """What the node asks a driver to do: values, one at a time, each done before the next packet is parsed (design §3).
 
-A driver knows how to call application code, and nothing else about it: what an outcome means is decided by the method of
+A driver knows how to call application code, and nothing else about it: what an outcome means is decided by the method
+of
 the node that each docstring names, whose answer is more work.
 """
 
@@ -70,7 +71,9 @@ class SettleAck(msgspec.Struct, frozen=True):
 
 
 class FirstAnswer(msgspec.Struct):
-    """Stands for ``waiter`` in the tables of ``left`` clients that were asked: one answer, or the last of them, ends it."""
+    """Stands for ``waiter`` in the tables of ``left`` clients that were asked: one answer, or the last of them, ends
+    it.
+    """
 
     waiter: Any
     left: int = 0

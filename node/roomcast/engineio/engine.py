@@ -1,6 +1,7 @@
 """All Engine.IO sessions of a node and the rules that move them (wire.md 1), without I/O.
 
-A driver admits a request, opens or finds its session, feeds it what arrives and does the work that comes back. Every way
+A driver admits a request, opens or finds its session, feeds it what arrives and does the work that comes back. Every
+way
 a session can end goes through :meth:`Engine.close`.
 """
 
@@ -89,9 +90,11 @@ class Counts(FlushCounts, Protocol):
 
 
 class Engine:
-    """The sessions of one node. ``now`` is the latest time that it was told (seconds, monotonic); drivers that feed links set it.
+    """The sessions of one node. ``now`` is the latest time that it was told (seconds, monotonic); drivers that feed
+    links set it.
 
-    ``make_upper(session, now)`` makes the application of a new session. ``split_frames`` takes a unit apart (units are whole
+    ``make_upper(session, now)`` makes the application of a new session. ``split_frames`` takes a unit apart (units
+    are whole
     WebSocket frames, which this package does not know how to read). ``cookie`` is the incumbent's option.
     """
 
@@ -211,7 +214,9 @@ class Engine:
     def _last_poll(
         self, session: Session, polling: Polling, request: Request, answer: Callable[[Response], object]
     ) -> None:
-        """A GET of a session that the server has closed: first what still waits, then the close packet (wire.md 1.10)."""
+        """A GET of a session that the server has closed: first what still waits, then the close packet (wire.md
+        1.10).
+        """
         polling.hold(request, answer)
         if session.outbox.frames:
             polling.write(b"".join(session.outbox.take()))
@@ -237,7 +242,9 @@ class Engine:
         return None, None
 
     def post(self, session: Session, request: Request, body: bytes, now: float) -> Generator[Any, None, Response]:
-        """Process the body of a POST packet by packet; yields work, to be done before going on, and returns the Response."""
+        """Process the body of a POST packet by packet; yields work, to be done before going on, and returns the
+        Response.
+        """
         self.now = now
         headers = self.policy.headers(request)
         self.counts.bytes_in += len(body)
@@ -367,7 +374,8 @@ class Engine:
     def close(self, session: Session, reason: str, code: int | None = None, at_once: bool = False) -> Any:
         """End a session: exactly once, whatever the cause. ``code`` is the WebSocket close code (None: empty frame).
 
-        A polling client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is unknown.
+        A polling client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is
+        unknown.
         """
         if not session.alive:
             return None
@@ -434,13 +442,14 @@ class Engine:
             yield self.close(session, "ping timeout")
         for session in self.wheel.ping(now):
             session.outbox.put(PING_UNIT)
-        for work in self.deadlines.run(now):
-            yield work
+        yield from self.deadlines.run(now)
 
     # --- slow consumers -----------------------------------------------------------------------------------------------
 
     def take_slow(self) -> Iterator[Any]:
-        """End the sessions that were found too slow since the last call; yields work. The driver calls it after a flush."""
+        """End the sessions that were found too slow since the last call; yields work. The driver calls it after a
+        flush.
+        """
         while self.slow:
             session = self.slow.pop()
             if session.alive:
@@ -455,7 +464,9 @@ class Engine:
         self.on_wake()
 
     def _suspect(self, box: Outbox) -> None:
-        """It is over its bound: who takes nothing for a while, or falls behind to twice the bound meanwhile, is too slow."""
+        """It is over its bound: who takes nothing for a while, or falls behind to twice the bound meanwhile, is too
+        slow.
+        """
         before = self._suspects.get(box)
         if before is None:
             if not self._suspects:

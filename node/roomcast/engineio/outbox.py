@@ -6,7 +6,8 @@ Rules of this file:
 * Queueing costs a receiver one append. The first unit of a turn also puts the outbox on the flusher's list.
 * The flusher writes each outbox once: units joined; outboxes with the same units share one joined block (design §4:
   a ``send`` costs more than everything else together, so fewer and larger writes decide).
-* Bounds count what the transport has *refused*, never what one turn produced (cluster.md 10): see :meth:`Flusher.suspect`.
+* Bounds count what the transport has *refused*, never what one turn produced (cluster.md 10): see
+:meth:`Flusher.suspect`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from roomcast.settings import Settings
 # An outbox with this much is written at once, in the middle of a handler if need be (cluster.md 10).
 FLUSH_UNITS = 128
 FLUSH_BYTES = 65_536
-# Within one turn a reader cannot be told from a stuck client, since neither had a chance to read: there the bound is wider.
+# Within one turn a reader cannot be told from a stuck client, since neither had a chance to read: there the bound is
+# wider.
 ONE_TURN_FACTOR = 16
-# A client over its bound gets this long (seconds) to take anything at all before it counts as stuck: its process may not
+# A client over its bound gets this long (seconds) to take anything at all before it counts as stuck: its process may
+# not
 # have had a processor meanwhile. Until then it may fall behind to twice the bound.
 STUCK_AFTER = 0.25
 STUCK_FACTOR = 2
@@ -135,12 +138,25 @@ class Outbox:
 class Flusher:
     """Writes the outboxes of one node that have something to write.
 
-    ``wake`` is called when the first outbox of a turn reports; the driver then calls :meth:`flush` once, at the end of the
+    ``wake`` is called when the first outbox of a turn reports; the driver then calls :meth:`flush` once, at the end
+    of the
     turn. ``on_slow(owner)`` is told of an outbox that is over its hard bound, ``on_suspect(outbox)`` of one over its
     bound; neither may call back into this object at once.
     """
 
-    __slots__ = ("_joined", "_pending", "boxes", "counts", "late", "max_bytes", "max_units", "on_slow", "on_suspect", "trace", "wake")
+    __slots__ = (
+        "_joined",
+        "_pending",
+        "boxes",
+        "counts",
+        "late",
+        "max_bytes",
+        "max_units",
+        "on_slow",
+        "on_suspect",
+        "trace",
+        "wake",
+    )
 
     def __init__(
         self,
@@ -215,11 +231,15 @@ class Flusher:
             self.on_suspect(box)
 
     def limit(self, size: int) -> int:
-        """How many units may wait, the last of them of this size (bytes), before :meth:`Outbox.full` is to be called."""
+        """How many units may wait, the last of them of this size (bytes), before :meth:`Outbox.full` is to be
+        called.
+        """
         return max(1, min(FLUSH_UNITS, self.max_units, min(FLUSH_BYTES, self.max_bytes) // size))
 
     def overfull(self, box: Outbox) -> None:
-        """In the middle of a turn only the wide bound ends a client; the narrow one is looked at when the turn is over."""
+        """In the middle of a turn only the wide bound ends a client; the narrow one is looked at when the turn is
+        over.
+        """
         if self.over(box, ONE_TURN_FACTOR):
             self.on_slow(box.owner)
         elif box not in self.late:
@@ -231,7 +251,8 @@ class Flusher:
 def deliver(flusher: Flusher, receivers: Iterable[Any], unit: bytes) -> None:
     """Queue one unit for many receivers (objects with an ``outbox``): one append each.
 
-    The loop repeats :meth:`Outbox.put` without the call: at 1,000 receivers the call alone would cost as much as the appends.
+    The loop repeats :meth:`Outbox.put` without the call: at 1,000 receivers the call alone would cost as much as the
+    appends.
     """
     limit = flusher.limit(len(unit))
     for receiver in receivers:
@@ -250,7 +271,9 @@ def deliver(flusher: Flusher, receivers: Iterable[Any], unit: bytes) -> None:
 
 
 def deliver_volatile(receivers: Iterable[Any], unit: bytes, threshold: int) -> int:
-    """As :func:`deliver`, but skip receivers whose backlog has reached ``threshold`` bytes; returns how many were skipped."""
+    """As :func:`deliver`, but skip receivers whose backlog has reached ``threshold`` bytes; returns how many were
+    skipped.
+    """
     skipped = 0
     for receiver in receivers:
         box = receiver.outbox

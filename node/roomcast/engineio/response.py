@@ -46,6 +46,12 @@ def error(status: int, code: int, message: str, *, extra: Headers = ()) -> Respo
     return Response(status, (*_JSON, _length(body), *extra), body)
 
 
+def text(status: int, reason: str, *, extra: Headers = ()) -> Response:
+    """A refusal in plain words, for people who look at the wire."""
+    body = reason.encode()
+    return Response(status, (*_TEXT, _length(body), *extra), body)
+
+
 def empty(status: int, *, extra: Headers = ()) -> Response:
     """An answer that is only a status: 400 for a second GET or POST, 408, 413, 415."""
     return Response(status, (*FIXED, (b"content-length", b"0"), *extra))

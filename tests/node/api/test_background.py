@@ -61,7 +61,7 @@ async def test_a_background_task_may_emit(way: Way) -> None:
         async def ticker() -> None:
             for number in range(3):
                 await sio.emit("tick", number)
-                await sio.sleep(0.001)
+                await sio.sleep(0)
 
         await sio.start_background_task(ticker)
         assert await client.drain() == [f'42["tick",{number}]' for number in range(3)]

@@ -1,4 +1,6 @@
-"""The server as an ASGI application: routing, static files, and both transports on any ASGI server (python-api.md 1.9)."""
+"""The server as an ASGI application: routing, static files, and both transports on any ASGI server (python-api.md
+1.9).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ served: WeakSet[ASGIApp] = WeakSet()
 class ASGIApp:
     """Serves a Socket.IO (or Engine.IO) server, static files and another ASGI application, in this order.
 
-    ``socketio_path`` is where the server answers, with or without slashes; None gives it every request. ``static_files``
+    ``socketio_path`` is where the server answers, with or without slashes; None gives it every request.
+    ``static_files``
     maps URLs to files. ``on_startup`` and ``on_shutdown`` are plain or coroutine functions; the other application's
     lifespan runs as well.
     """

@@ -46,7 +46,8 @@ class AsgiSocket:
         """Send the messages of a block of whole frames."""
         known, messages = AsgiSocket._last
         if known is not block:
-            messages = [_message(opcode, payload) for opcode, payload in split_frames(block) if opcode in (TEXT, BINARY)]
+            frames = split_frames(block)
+            messages = [_message(opcode, payload) for opcode, payload in frames if opcode in (TEXT, BINARY)]
             AsgiSocket._last = (block, messages)
         self._queue.extend(messages)
         self._queued += len(block)
@@ -177,7 +178,8 @@ async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
 async def _deny(refusal: Response, scope: Any, send: Any) -> None:
     """Refuse before accepting: with the status where the server can send one, else as it sees fit (403)."""
     if "websocket.http.response" in scope.get("extensions", {}):
-        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": list(refusal.headers)})
+        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers":
+        list(refusal.headers)})
         await send({"type": "websocket.http.response.body", "body": refusal.body})
     else:
         await send({"type": "websocket.close", "code": 1008})

@@ -1,4 +1,6 @@
-"""``EngineServer``: bare Engine.IO, for who wants messages without Socket.IO; and ``sio.eio``, the same as users reach for it."""
+"""``EngineServer``: bare Engine.IO, for who wants messages without Socket.IO; and ``sio.eio``, the same as users
+reach for it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Sockets(Mapping[str, Session]):
 
 
 class EngineFacade:
-    """What applications use of ``sio.eio``. Its sids are those of connections, which are secret; Socket.IO sids are others."""
+    """What applications use of ``sio.eio``. Its sids are those of connections, which are secret; Socket.IO sids are
+    others.
+    """
 
     def __init__(self, runtime: Runtime, logger: bool | Any | None, async_mode: str | None) -> None:
         if async_mode is not None and async_mode not in ASYNC_MODES:

@@ -88,7 +88,7 @@ async def _live(
                 await server.shutdown()
                 await _run(on_shutdown)
                 await _tell(other, event)
-        except Exception as error:  # noqa: BLE001  # application code may raise anything; the ASGI server is told
+        except Exception as error:  # application code may raise anything; the ASGI server is told
             logger.exception("the application failed at %s", event)
             await send({"type": f"{event}.failed", "message": str(error)})
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from socket import socket as Socket  # noqa: N812  # a class, named as one
+from socket import socket as Socket  # a class, named as one
 
 import uvicorn
 
@@ -55,7 +55,9 @@ class RunServer(uvicorn.Server):
         gc.freeze()
 
     async def shutdown(self, sockets: list[Socket] | None = None) -> None:
-        """End the clients first, so that nobody waits for polls that are held; the metrics go last: the end can be watched."""
+        """End the clients first, so that nobody waits for polls that are held; the metrics go last: the end can be
+        watched.
+        """
         for runtime in self._runtimes():
             if runtime.loop is not None:
                 await runtime.drain(self._drain_seconds)

@@ -1,4 +1,5 @@
-"""[hot] What every asyncio transport of a server shares: the loop, its one timer, the flush, and the work that comes back.
+"""[hot] What every asyncio transport of a server shares: the loop, its one timer, the flush, and the work that comes
+back.
 
 Bound to the running loop by :meth:`Runtime.bind`, at start-up or with the first connection.
 """
@@ -32,7 +33,8 @@ from roomcast.engineio.request import Request
 from roomcast.errors import UnencodableError
 from roomcast.exceptions import ConnectionRefusedError as Refused
 
-# A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is judged.
+# A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
+# judged.
 STALL = 0.25
 # Of an origin in the log: strangers choose how long theirs is.
 MAX_ORIGIN = 256
@@ -40,14 +42,16 @@ LAG_PROBE = 1.0
 # At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
 CLOSING_PATIENCE = 2.5
 CLOSING_STEP = 0.02
-# A node that drains ends so many clients at once, every so many seconds: those that come back elsewhere do not all come at once.
+# A node that drains ends so many clients at once, every so many seconds: those that come back elsewhere do not all
+# come at once.
 DRAIN_BATCH = 64
 DRAIN_STEP = 0.05
 # File descriptors that are kept for everything but clients.
 SPARE_FILES = 64
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
-# What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts as one
+# What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts
+# as one
 # that returned None.
 OUTCOMES = (Exception, asyncio.CancelledError)
 # How a connect handler says no; no error of its own.
@@ -151,17 +155,21 @@ class Runtime:
         self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
 
     async def drain(self, seconds: float) -> None:
-        """Take no more sessions, and end those that are there so that clients come back elsewhere: in batches over ``seconds``."""
+        """Take no more sessions, and end those that are there so that clients come back elsewhere: in batches over
+        ``seconds``.
+        """
         engine = self.engine
         engine.accepting = False
-        batch = max(DRAIN_BATCH, round(len(engine.sessions) * DRAIN_STEP / seconds) if seconds else len(engine.sessions))
+        everybody = len(engine.sessions)
+        batch = max(DRAIN_BATCH, round(everybody * DRAIN_STEP / seconds) if seconds else everybody)
         while any(session.alive for session in engine.sessions.values()):
             self.run(engine.close_some(batch, "server shutting down", 1012))
             self.flush()
             await asyncio.sleep(DRAIN_STEP if any(session.alive for session in engine.sessions.values()) else 0)
 
     async def close(self, patience: float) -> None:
-        """Wait up to ``patience`` seconds for handlers that still run and connections that still close, then cut them off.
+        """Wait up to ``patience`` seconds for handlers that still run and connections that still close, then cut them
+        off.
 
         The runtime can be bound again afterwards.
         """
@@ -178,7 +186,7 @@ class Runtime:
             if late:
                 self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(late))
         until = self.time() + CLOSING_PATIENCE
-        while len(self.engine.deadlines) and self.time() < until:
+        while len(self.engine.deadlines) and self.time() < until:  # noqa: ASYNC110  # it waits for clients, not for a task
             await asyncio.sleep(CLOSING_STEP)
         self.run(self.engine.deadlines.run(float("inf")))
         for timer in (self._timer, self._probe):

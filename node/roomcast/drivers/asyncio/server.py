@@ -20,9 +20,11 @@ HANDLER_PATIENCE = 5.0
 class AsyncServer(ServerSurface):
     """A Socket.IO server for asyncio. All methods must be called in the thread of its event loop.
 
-    ``logger`` is False (errors only), True (INFO) or a logger; ``serializer`` is ``"default"`` or ``"msgpack"``; ``json``
+    ``logger`` is False (errors only), True (INFO) or a logger; ``serializer`` is ``"default"`` or ``"msgpack"``;
+    ``json``
     any object with ``dumps`` and ``loads``. With ``async_handlers=False`` the handlers of one client run one after
-    another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO options that
+    another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO options
+    that
     users know are keywords too; unknown ones warn.
     """
 
@@ -82,7 +84,8 @@ class AsyncServer(ServerSurface):
     ) -> None:
         """Send an event to a client, a room, a collection of those, or (``to=None``) everybody in the namespace.
 
-        A tuple as ``data`` is several arguments. ``skip_sid`` is a sid or a collection. ``callback`` is called with each
+        A tuple as ``data`` is several arguments. ``skip_sid`` is a sid or a collection. ``callback`` is called with
+        each
         receiver's acknowledgement, as a task. ``volatile`` events are dropped for clients that are behind. Never waits.
         Raises UnencodableError (a TypeError) and ValueError before anything is sent.
         """
@@ -145,7 +148,9 @@ class AsyncServer(ServerSurface):
     # --- rooms and sessions -------------------------------------------------------------------------------------------
 
     async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
-        """Put a client into a room. ValueError for a sid's room or an unknown namespace, KeyError for an unknown client."""
+        """Put a client into a room. ValueError for a sid's room or an unknown namespace, KeyError for an unknown
+        client.
+        """
         await self.manager.enter_room(sid, namespace or "/", room)
 
     async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
@@ -165,7 +170,9 @@ class AsyncServer(ServerSurface):
         self.store_session(sid, session, namespace)
 
     def session(self, sid: str, namespace: str | None = None) -> SessionContext:
-        """``async with sio.session(sid) as session:`` gives the session, and saves it on leaving, also after an error."""
+        """``async with sio.session(sid) as session:`` gives the session, and saves it on leaving, also after an
+        error.
+        """
         return SessionContext(self, sid, namespace)
 
     async def disconnect(

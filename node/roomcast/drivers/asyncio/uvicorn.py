@@ -1,11 +1,13 @@
 """[hot] The fast path: uvicorn stays the HTTP server and hands Socket.IO's WebSockets to a protocol of ours.
 
-uvicorn makes an object of the class named by ``ws=`` for every upgrade request. This one looks whether the request is for a
+uvicorn makes an object of the class named by ``ws=`` for every upgrade request. This one looks whether the request is
+for a
 Socket.IO server of the application; every other WebSocket goes to uvicorn's own implementation, untouched::
 
     uvicorn --ws roomcast.drivers.asyncio.uvicorn:SocketIOProtocol app:app
 
-Applications that wrap the server in middleware of their own are served by the ordinary ASGI path, so nothing that they check
+Applications that wrap the server in middleware of their own are served by the ordinary ASGI path, so nothing that
+they check
 is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
 """
 
@@ -58,7 +60,10 @@ class SocketIOProtocol(asyncio.Protocol):
         """The upgrade request first, as uvicorn puts it together again; then WebSocket frames."""
         link = self._link
         if link is None:
-            self._begin(data)
+            if self._delegate is not None:
+                cast("Any", self._delegate).data_received(data)
+            elif self._config is not None:  # else it was refused, and TLS had more in its buffer
+                self._begin(data)
             return
         runtime = cast("Route", self._route).runtime
         if self._feeding is not None or runtime.stepwise:
@@ -140,7 +145,7 @@ class SocketIOProtocol(asyncio.Protocol):
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         request = Request(
             method,
-            path,
+            config.root_path + path,  # as in ASGI, whose paths are whole
             query.encode("latin-1"),
             b"\r\n" + rest[:-2],
             "wss" if secure else "ws",
@@ -193,7 +198,7 @@ class SocketIOProtocol(asyncio.Protocol):
         )
         if isinstance(answer, Refused):
             runtime.counters.refused.count("websocket_handshake")
-            self._refuse(response.Response(answer.status, answer.headers, answer.reason.encode()))
+            self._refuse(response.text(answer.status, answer.reason, extra=answer.headers))
             return
         sink = DeflatingSink(self._transport) if answer.deflate else self._transport
         reader = FrameReader(settings.max_payload, settings.max_fragments, inflate if answer.deflate else None)
@@ -216,7 +221,9 @@ class SocketIOProtocol(asyncio.Protocol):
     # --- reading in order ---------------------------------------------------------------------------------------------
 
     def _feed_in_order(self, data: bytes) -> None:
-        """While a handler runs that is waited for, or the client is paused, nothing more is read, and what was read waits."""
+        """While a handler runs that is waited for, or the client is paused, nothing more is read, and what was read
+        waits.
+        """
         if self._feeding is None and self._link is not None and self._route is not None:
             self._feeding = self._link.feed(data, self._route.runtime.time())
             self._step()
@@ -227,6 +234,9 @@ class SocketIOProtocol(asyncio.Protocol):
         """Go on with what was read until a handler has to be waited for."""
         route, feeding = self._route, self._feeding
         if route is None or feeding is None:
+            # closed meanwhile: the client's part of the closing handshake is still to be read
+            if self._link is not None:
+                self._transport.resume_reading()
             return
         route.runtime.engine.now = route.runtime.time()
         for work in feeding:
@@ -242,7 +252,9 @@ class SocketIOProtocol(asyncio.Protocol):
     # --- closing ------------------------------------------------------------------------------------------------------
 
     def end(self, code: int | None, reason: str, tail: bytes) -> None:
-        """Write ``tail`` and a close frame, then wait a moment for the client to do its part before cutting the connection."""
+        """Write ``tail`` and a close frame, then wait a moment for the client to do its part before cutting the
+        connection.
+        """
         transport, link, route = self._transport, self._link, self._route
         if link is None or route is None or transport.is_closing():
             return
@@ -263,6 +275,6 @@ class SocketIOProtocol(asyncio.Protocol):
 def _then(first: Any, protocol: SocketIOProtocol, data: bytes) -> Any:
     """What was read earlier, then what came meanwhile."""
     yield from first
-    link, route = protocol._link, protocol._route  # noqa: SLF001  # a generator method of the protocol in all but name
+    link, route = protocol._link, protocol._route  # a generator method of the protocol in all but name
     if link is not None and route is not None:
         yield from link.feed(data, route.runtime.time())
