@@ -59,6 +59,13 @@ def test_a_full_node_says_when_to_come_back() -> None:
     assert (made.status, dict(made.headers)[b"retry-after"]) == (503, b"3")
 
 
+def test_a_refusal_in_words_has_its_length() -> None:
+    made = response.text(426, "only version 13 is spoken", extra=TAG)
+    assert (made.status, made.body) == (426, b"only version 13 is spoken")
+    assert dict(made.headers)[b"content-length"] == b"25"
+    assert made.headers[-1:] == TAG
+
+
 def test_head_gets_the_headers_without_the_body() -> None:
     made = response.without_body(response.ok())
     assert (made.status, made.headers, made.body) == (200, response.ok().headers, b"")

@@ -1,6 +1,6 @@
 """The fast path with a real uvicorn: handshakes, closing, pauses, TLS, and what is left to uvicorn.
 
-What applications and clients see on both paths alike is in ``tests/node/api``; tests here that run on both compare them.
+What applications and clients see on both paths alike is in ``tests/node/api``; tests that run on both compare them.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ async def test_a_busy_node_refuses_new_sessions_but_no_upgrade() -> None:
 
 
 async def test_a_second_websocket_for_a_session_is_accepted_and_closed() -> None:
-    """The official server does the same: the client learns it by a close frame, not by an error that it would report."""
+    """As the official server does: the client learns it by a close frame, not by an error that it would report."""
     async with Node(echo_server(), FAST) as node:
         client = await node.connect()
         request = handshake(f"EIO=4&transport=websocket&sid={client.engine_sid}")
