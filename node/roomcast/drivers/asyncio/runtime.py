@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from roomcast.core.counters import Counters
+from roomcast.core.gauges import measure
 from roomcast.core.node import Node
 from roomcast.core.work import (
     CallConnect,
@@ -91,6 +92,7 @@ class Runtime:
             SettleAck: self._settle_ack,
             Several: self._several,
         }
+        measure(counters, engine, None if node is None else node.hub)
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 
