@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from roomcast.socketio.attachments import Assembly
 
 MAIN = "/"
+# Shared by all who have left nothing: an empty frozenset of its own costs each client 216 bytes.
+NOWHERE_YET: frozenset[str] = frozenset()
 # A client that sends faster than it may for so many seconds on end is closed (limits.md).
 STARVATION = 10.0
 # "4" Engine.IO message, "2" EVENT, "[" its arguments: an event in the main namespace without acknowledgement.
@@ -42,7 +44,7 @@ class Client:
         self.session = session
         self.sockets: tuple[Socket, ...] = ()
         self.main: Socket | None = None
-        self.left: frozenset[str] = frozenset()
+        self.left = NOWHERE_YET
         self.assembly: Assembly | None = None
         self.deadline: Deadline | None = None
         self._environ: Environ | None = None

@@ -14,6 +14,8 @@ is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
 from __future__ import annotations
 
 import asyncio
+import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from roomcast.core.link import WebSocketLink
@@ -142,16 +144,16 @@ class SocketIOProtocol(asyncio.Protocol):
             return
         transport = self._transport
         secure = transport.get_extra_info("sslcontext") is not None
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        peer, own = _names(transport)
         request = Request(
-            method,
-            config.root_path + path,  # as in ASGI, whose paths are whole
-            query.encode("latin-1"),
+            sys.intern(method),  # what is the same for all idle clients is kept once
+            sys.intern(config.root_path + path),  # as in ASGI, whose paths are whole
+            _shared(query.encode("latin-1")),
             b"\r\n" + rest[:-2],
             "wss" if secure else "ws",
-            (peer[0], peer[1]) if isinstance(peer, tuple) else None,
-            (own[0], own[1]) if isinstance(own, tuple) else None,
-            version.removeprefix("HTTP/"),
+            _address(peer),
+            _shared(_address(own)),
+            sys.intern(version.removeprefix("HTTP/")),
             config.root_path + route.root_path,
         )
         self._config = None
@@ -270,6 +272,28 @@ class SocketIOProtocol(asyncio.Protocol):
     def _cut(self, now: float) -> None:
         """The client never answered the close frame."""
         self._transport.abort()
+
+
+@lru_cache(256)
+def _shared(value: Any) -> Any:
+    """One object for equal values: the addresses that are listened on are few, and so are the queries of handshakes."""
+    return value
+
+
+def _names(transport: Any) -> tuple[Any, Any]:
+    """The names of both ends: uvloop's socket keeps its tuples, where ``peername`` would make new ones for each client."""
+    sock = transport.get_extra_info("socket")
+    try:
+        return sock.getpeername(), sock.getsockname()
+    except OSError:  # the client has gone already
+        return None, None
+
+
+def _address(name: Any) -> Any:
+    """Host and port of a socket's name, which is the same tuple for IPv4; None for a Unix socket."""
+    if not isinstance(name, tuple):
+        return None
+    return name if len(name) == 2 else name[:2]
 
 
 def _then(first: Any, protocol: SocketIOProtocol, data: bytes) -> Any:
