@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RoomcastError as error:
         sys.stderr.write(f"roomcast: {error}\n")
         return 2
+    except KeyboardInterrupt:  # the second one: nobody was waited for
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = None if arguments.metrics_port < 0 else (arguments.metrics_host, arguments.metrics_port)
     server = RunServer(config, metrics, arguments.drain_seconds)
     server.run()
+    if server.failure is not None:
+        raise server.failure
     return 0 if server.started else 3
 
 

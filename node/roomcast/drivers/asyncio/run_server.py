@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+from collections.abc import Iterator
 from socket import socket as Socket  # a class, named as one
 
 import uvicorn
@@ -12,6 +14,7 @@ from roomcast.drivers.asyncio.asgi import served
 from roomcast.drivers.asyncio.metrics_listener import MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.mounts import find_routes
 from roomcast.drivers.asyncio.runtime import Runtime
+from roomcast.errors import SettingsError
 from roomcast.exposition.health import Readiness
 
 logger = logging.getLogger("uvicorn.error")
@@ -20,7 +23,7 @@ logger = logging.getLogger("uvicorn.error")
 class RunServer(uvicorn.Server):
     """One process. ``metrics`` is (host, port) of the listener for metrics and health, or None for none.
 
-    ``drain_seconds`` is the time over which clients are told to go when it stops.
+    ``drain_seconds`` is the time over which clients are told to go at a stop; ``failure`` is why it stopped at once.
     """
 
     def __init__(self, config: uvicorn.Config, metrics: tuple[str, int] | None, drain_seconds: float) -> None:
@@ -28,6 +31,15 @@ class RunServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._metrics = metrics
         self._listener: MetricsListener | None = None
+        self.failure: SettingsError | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn, but a stop that was asked for is a success: the process does not end by the signal once more."""
+        with super().capture_signals():
+            yield
+            if not self.force_exit:
+                self._captured_signals.clear()
 
     def _runtimes(self) -> list[Runtime]:
         """The servers of the application: those on the fast path, else whatever was made into an ASGI application."""
@@ -48,7 +60,12 @@ class RunServer(uvicorn.Server):
                 logger.warning("No Socket.IO server was found in the application: there are no metrics")
                 return
             counters = runtimes[0].counters
-            self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
+            try:
+                self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
+            except (OSError, SettingsError) as error:
+                self.failure = SettingsError(f"no metrics and health: {error}")
+                self.should_exit = True
+                return
             logger.info("Metrics and health on http://%s:%d/metrics", host, self._listener.port)
         # What exists now lives as long as the process: the garbage collector need not look at it again.
         gc.collect()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -28,6 +27,7 @@ from roomcast.drivers.asyncio import uvicorn as fast_path
 from tests.support.api_client import TIMEOUT, Wire
 from tests.support.inprocess import Node, Way, eventually, serve
 from tests.support.masked import masked_frame
+from tests.support.programs import program
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 FAST = Way("fast", "uvloop")
@@ -716,11 +716,10 @@ async def test_what_stands_in_front_of_the_server_sees_its_websockets() -> None:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl command to make a certificate with")
+    openssl = program("openssl", install="apt-get install openssl")
     folder = tmp_path_factory.mktemp("tls")
     made, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
     subprocess.run([*command, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
     return made, key
