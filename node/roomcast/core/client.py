@@ -74,7 +74,8 @@ class Client:
     def remove(self, socket: Socket) -> None:
         """It has left a namespace, or was refused there."""
         self.sockets = tuple(other for other in self.sockets if other is not socket)
-        self.left |= {socket.namespace.name}
+        few = len(self.left) < self.node.settings.max_namespaces  # with namespaces="*" it could name ever more
+        self.left = (self.left if few else frozenset()) | {socket.namespace.name}
         if self.main is socket:
             self.main = None
 

@@ -85,15 +85,18 @@ class HandlerTable:
         call = make_call(handler, prefix)
         self._calls[namespace, event] = call
         if not prefix and event not in RESERVED_EVENTS:
-            self.exact(namespace)[event] = call
+            self._exact.setdefault(namespace, {})[event] = call
 
     def register_namespace(self, obj: Any) -> None:
         """Register an object whose ``trigger_event(event, *args)`` takes every event of its ``namespace``."""
         self.namespace_handlers[obj.namespace] = obj
 
     def exact(self, namespace: str) -> dict[str, Call]:
-        """The functions for single events of one namespace: the live table of the hot path, without reserved names."""
-        return self._exact.setdefault(namespace, {})
+        """The functions for single events of one namespace: the live table of the hot path, without reserved names.
+
+        Of a namespace that only clients named nothing is kept: should it get a handler, :meth:`resolve` finds it.
+        """
+        return self._exact.setdefault(namespace, {}) if self.named(namespace) else {}
 
     def accepts(self, namespace: str) -> bool:
         """Whether clients may connect to it. A catch-all handler alone does not make names acceptable (1.3)."""
