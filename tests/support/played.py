@@ -6,6 +6,7 @@ Nothing waits. A handler that is to end later returns :data:`LATER`; the test en
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from roomcast.engineio.response import Response
 from roomcast.engineio.session import Session
 from roomcast.engineio.sid import SidSource
 from roomcast.settings import Settings
-from roomcast.socketio.codec import CodecLimits
+from roomcast.socketio.codec import Codec, CodecLimits
 from roomcast.socketio.serializers import make_codec
 from roomcast.websocket.frames import BINARY, CLOSE, TEXT, FrameReader, split_frames
 from tests.support.masked import masked_frame
@@ -244,6 +245,12 @@ def make_request(
     return Request.from_pairs(method, "/socket.io/", query, [(b"host", b"example.org"), *headers])
 
 
+@cache
+def codec_for(serializer: str, limits: CodecLimits) -> Codec:
+    """Codecs hold no state, and making one costs as much as a hundred clients."""
+    return make_codec(serializer, limits)
+
+
 class Stage:
     """A node with its driver, and clients as they come."""
 
@@ -257,7 +264,7 @@ class Stage:
     ) -> None:
         self.settings = settings or Settings()
         self.table = HandlerTable(namespaces)
-        codec = make_codec(serializer, CodecLimits.from_settings(self.settings))
+        codec = codec_for(serializer, CodecLimits.from_settings(self.settings))
         self.node = Node(self.settings, OriginPolicy(None), codec, self.table, tag=TAG, always_connect=always_connect)
         self.driver = Driver(self.node.engine, self.node)
 
@@ -284,7 +291,8 @@ class Stage:
         return peer, sid
 
     def left(self) -> dict[str, int]:
-        """What the node's tables still hold."""
+        """What the node's tables still hold when the turn is over."""
+        self.driver.flush()
         return {name: number for name, number in self.node.census().items() if number}
 
 
