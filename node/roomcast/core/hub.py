@@ -104,8 +104,8 @@ class Hub:
         namespace = socket.namespace
         namespace.leaving.pop(socket.sid, None)
         socket.rooms = socket.session = None
-        if not namespace.sockets and not namespace.leaving:
-            self.namespaces.pop(namespace.name, None)
+        if not namespace.sockets and not namespace.leaving and self.namespaces.get(namespace.name) is namespace:
+            del self.namespaces[namespace.name]
 
     def enter(self, socket: Socket, room: Hashable) -> None:
         """Put a socket into a room. ValueError for the sid of another socket, or one room too many."""
