@@ -23,6 +23,8 @@ from roomcast.drivers.asyncio.uvicorn import SocketIOProtocol
 from tests.support.masked import masked_frame
 
 TEXT = 1
+CLIENT = ("192.0.2.1", 50_000)
+SERVER = ("192.0.2.2", 80)
 
 REQUEST = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: example.org\r\nconnection: Upgrade\r\n"
@@ -95,11 +97,23 @@ async def turns(number: int = 1) -> None:
         await asyncio.sleep(0)
 
 
+class NamedSocket:
+    """What a transport gives as its socket: it knows the names of both ends."""
+
+    def getpeername(self) -> tuple[str, int]:
+        """The client's address."""
+        return CLIENT
+
+    def getsockname(self) -> tuple[str, int]:
+        """The server's."""
+        return SERVER
+
+
 class RecordingTransport(asyncio.Transport):
     """A connection that takes everything and keeps it in ``blocks``, one for each write."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 50_000), "sockname": ("192.0.2.2", 80)})
+        super().__init__({"socket": NamedSocket(), "peername": CLIENT, "sockname": SERVER})
         self.blocks: list[bytes] = []
         self.protocol: Any = None
         self._closing = False
