@@ -14,7 +14,7 @@ import msgspec
 from roomcast.core.handlers import HandlerTable
 from roomcast.core.link import WebSocketLink
 from roomcast.core.node import Node
-from roomcast.core.work import CallConnect, CallDisconnect, CallHandler, CloseLink, Notify, SettleAck, Several
+from roomcast.core.work import CallConnect, CallDisconnect, CallHandler, CloseLink, PauseReading, SettleAck, Several
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.request import Request
@@ -51,7 +51,7 @@ class Driver:
         self.now = START
         self.running: list[CallConnect | CallDisconnect | CallHandler] = []
         self.settled: list[SettleAck] = []
-        self.notified: list[Notify] = []
+        self.pauses: list[float] = []
         self.woken = 0
         self.deadlines: list[float] = []
         engine.now = START
@@ -80,6 +80,8 @@ class Driver:
                     self._ended(work, result, error)
             case SettleAck():
                 self.settled.append(work)
+            case PauseReading():
+                self.pauses.append(work.seconds)
             case CloseLink():
                 work.link.owner.end(work.code, work.reason, work.tail)
             case _:

@@ -185,6 +185,14 @@ def test_who_leaves_is_in_no_room_but_still_knows_its_rooms(house: House) -> Non
     assert house.hub.namespaces == {}
 
 
+def test_leaving_a_room_that_went_with_its_last_member(house: House) -> None:
+    socket = house.socket()
+    house.hub.enter(socket, "a")
+    house.hub.withdraw(socket)
+    house.hub.leave(socket, "a")
+    assert house.hub.rooms_of(socket) == ["sid1"]
+
+
 class Rooms(RuleBasedStateMachine):
     """The hub against a set of pairs."""
 
