@@ -43,6 +43,8 @@ LAG_PROBE = 1.0
 # At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
 CLOSING_PATIENCE = 2.5
 CLOSING_STEP = 0.02
+# Handlers that are cancelled at shutdown get this long (seconds) for their ``finally``.
+CLEANING_PATIENCE = 1.0
 # A node that drains ends so many clients at once, every so many seconds: those that come back elsewhere do not all
 # come at once.
 DRAIN_BATCH = 64
@@ -187,6 +189,7 @@ class Runtime:
                 task.cancel()
             if late:
                 self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(late))
+                await asyncio.wait(late, timeout=CLEANING_PATIENCE)
         until = self.time() + CLOSING_PATIENCE
         while len(self.engine.deadlines) and self.time() < until:  # noqa: ASYNC110  # it waits for clients, not for a task
             await asyncio.sleep(CLOSING_STEP)
