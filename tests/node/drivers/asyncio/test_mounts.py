@@ -131,7 +131,7 @@ def subclassed_server() -> Any:
 
 FRONTS: dict[str, Callable[[], Any]] = {
     "a class of one's own": lambda: Guard(server()),
-    "a function": lambda: (lambda scope, receive, send: server()(scope, receive, send)),
+    "a function": lambda: lambda scope, receive, send: server()(scope, receive, send),
     "Starlette's middleware": starlette_with_middleware,
     "FastAPI's middleware": fastapi_with_middleware,
     "middleware of a mount": lambda: Starlette(
