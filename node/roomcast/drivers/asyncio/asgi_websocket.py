@@ -43,7 +43,9 @@ class AsgiSocket:
         self._ended = False
 
     def write(self, block: bytes) -> None:
-        """Send the messages of a block of whole frames."""
+        """Send the messages of a block of whole frames; after the end there is nobody to send to."""
+        if self._ended:
+            return
         known, messages = AsgiSocket._last
         if known is not block:
             frames = split_frames(block)
