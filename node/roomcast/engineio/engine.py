@@ -116,7 +116,7 @@ class Engine:
         self.wheel: Wheel[Session] = Wheel(settings.ping_interval, settings.ping_timeout, self._earlier)
         self.deadlines = Deadlines(self._earlier)
         self.flusher = Flusher(settings, counts, self._wake, self._too_slow, self._suspect)
-        self.slow: list[Session] = []
+        self.slow: dict[Session, None] = {}
         self.trace: Trace | None = None
         self.on_wake: Callable[[], object] = _nothing
         self.on_deadline: Callable[[float], object] = _nothing
@@ -451,7 +451,7 @@ class Engine:
         flush.
         """
         while self.slow:
-            session = self.slow.pop()
+            session, _ = self.slow.popitem()
             if session.alive:
                 self.counts.slow_consumers += 1
                 session.outbox.take()
@@ -460,8 +460,9 @@ class Engine:
     def _too_slow(self, session: Session) -> None:
         """Queue a session to be ended at the end of this turn; what it has queued is given up at once."""
         session.outbox.take()
-        self.slow.append(session)
-        self.on_wake()
+        if not self.slow:
+            self.on_wake()
+        self.slow[session] = None
 
     def _suspect(self, box: Outbox) -> None:
         """It is over its bound: who takes nothing for a while, or falls behind to twice the bound meanwhile, is too

@@ -241,6 +241,7 @@ class Flusher:
         over.
         """
         if self.over(box, ONE_TURN_FACTOR):
+            box.take()  # it may be one that holds back for a client, not the client's own
             self.on_slow(box.owner)
         elif box not in self.late:
             if not self.late and not self.boxes:

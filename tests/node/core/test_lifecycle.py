@@ -485,3 +485,25 @@ def test_every_order_ends_with_empty_tables_and_paired_handlers(outcome: str, al
 def longer_orders() -> Iterator[tuple[str, ...]]:
     """Every 31st order of all the steps: what two or three do to each other is in the short ones already."""
     return itertools.islice(itertools.permutations(STEPS), 0, None, 31)
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_held_back_while_connecting_is_bounded() -> None:
+    stage = Stage(Settings(max_backlog_packets=10))
+    log = Log(stage, "connect")
+    peer = stage.peer()
+    peer.sends("40")
+    stage.driver.flush()
+    woken = stage.driver.woken
+    for _ in range(1_000):
+        stage.node.emit("much", None)
+    assert stage.node.census()["outboxes"] <= 10
+    assert len(stage.node.engine.slow) == 1
+    assert stage.driver.woken - woken <= 12
+    stage.driver.flush()
+    assert peer.closing == Closing(1013, "slow consumer")
+    stage.driver.finish(CallConnect)
+    assert log.calls[-1] == ("disconnect", "slow consumer")
+    assert stage.left() == {}
