@@ -11,6 +11,7 @@ import pytest
 
 from roomcast.core.lifecycle import Lifecycle, refusal_of
 from roomcast.core.work import CallConnect, CallDisconnect, SettleAck
+from roomcast.engineio.outbox import STUCK_AFTER
 from roomcast.exceptions import ConnectionRefusedError, DisconnectedError
 from roomcast.settings import Settings
 from tests.support.played import LATER, Closing, Peer, Stage
@@ -506,4 +507,5 @@ def test_what_is_held_back_while_connecting_is_bounded() -> None:
     assert peer.closing == Closing(1013, "slow consumer")
     stage.driver.finish(CallConnect)
     assert log.calls[-1] == ("disconnect", "slow consumer")
+    stage.driver.advance(STUCK_AFTER)
     assert stage.left() == {}
