@@ -129,8 +129,8 @@ async def test_what_was_queued_before_a_close_is_sent_before_it() -> None:
 
 
 async def test_a_server_whose_send_raises_is_not_sent_to_again() -> None:
-    sio = roomcast.AsyncServer()
     for error in (OSError("gone"), RuntimeError("closed")):
+        sio = roomcast.AsyncServer()
         async with connected(sio) as connection:
             connection.broken = error
             await sio.emit("e", 1)
@@ -169,7 +169,7 @@ async def test_a_refusal_with_and_without_the_extension_for_it() -> None:
 async def test_a_busy_node_refuses() -> None:
     sio = roomcast.AsyncServer(max_sessions=1)
     async with connected(sio):
-        extension = {"websocket.http.response": {}}
+        extension: dict[str, Any] = {"websocket.http.response": {}}
         connection = Connection(roomcast.ASGIApp(sio), extensions=extension)
         await connection.serving
         assert connection.sent[0]["status"] == 503
