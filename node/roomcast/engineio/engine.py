@@ -355,9 +355,9 @@ class Engine:
         self._drop_candidate(session)
         self.wheel.rearm(session, now)
         polling, session.polling = session.polling, None
-        if polling is not None:
-            polling.outbox = None
-            polling.release(NOOP_BODY)
+        assert polling is not None  # candidates come for sessions that poll
+        polling.outbox = None
+        polling.release(NOOP_BODY)
         session.transport = "websocket"
         session.link = link
         session.outbox.sink = link.sink

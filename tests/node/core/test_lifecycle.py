@@ -187,6 +187,19 @@ def test_a_second_connect_closes_the_connection(stage: Stage, during: str) -> No
     assert stage.left() == {}
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_polling_client_reads_what_came_before_its_fault(stage: Stage, held: bool) -> None:
+    Log(stage)
+    client = stage.poller()
+    if held:
+        client.polls()
+    client.posts("40", "40")
+    first, *rest = client.reads()
+    assert first.startswith("40{")
+    assert rest == (["1"] if held else ["6", "1"])
+    assert stage.left() == {}
+
+
 @pytest.mark.parametrize("name", ["/nowhere", "/" + "x" * 256])
 def test_a_namespace_that_is_not_there(stage: Stage, name: str) -> None:
     Log(stage)

@@ -685,6 +685,17 @@ def test_who_is_slow_twice_in_a_turn_is_closed_once(stage: BareStage) -> None:
     assert stage.counts.slow_consumers == 1
 
 
+def test_who_ends_before_it_is_found_too_slow_has_ended(stage: BareStage) -> None:
+    peer = stage.peer(waiting=20 * SLOW)
+    sid = peer.session.sid
+    peer.session.outbox.pause()
+    fill(peer, 10)
+    peer.vanishes()
+    stage.driver.flush()
+    assert stage.applications[sid].ends == ["transport close"]
+    assert stage.counts.slow_consumers == 0
+
+
 def test_a_slow_polling_client_is_told_at_its_next_get(stage: BareStage) -> None:
     client = stage.poller()
     fill(client, 2_000)
