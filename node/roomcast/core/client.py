@@ -88,16 +88,16 @@ class Client:
         if socket is not None and socket.state == CONNECTED and self.assembly is None and node.fast_events:
             ack_id = None
             start = 2
-            if payload[:3] != PLAIN_EVENT:
+            if not payload.startswith(PLAIN_EVENT):
                 start = payload.find(b"[", 2, MAX_HEAD + 1)
                 head = payload[2:start]
-                if payload[:2] != EVENT_START or not head.isdigit():
+                if not payload.startswith(EVENT_START) or not head.isdigit():
                     return self._receive_any(payload)
                 ack_id = int(head)
             try:
-                args = node.decode_args(payload[start:])
-            except PacketError as fault:
-                return self.fail(fault)
+                args = node.decode_plain(payload[start:])
+            except (ValueError, RecursionError):
+                return self._receive_any(payload)
             name = args[0] if args else None
             if type(name) is str and (call := socket.namespace.events.get(name)) is not None:
                 node.counters.events_in += 1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from roomcast.engineio.engine import Engine
     from roomcast.engineio.session import Session
 
+MESSAGE = 0x34  # "4", the packet type of nearly everything that arrives
 CONTROL = 8  # opcodes from here on are control frames (RFC 6455 5.5)
 
 
@@ -60,7 +61,7 @@ class WebSocketLink:
                     engine.trace.received(session.sid, payload, opcode != TEXT)
         receive_text = session.upper.receive_text
         for opcode, payload in messages:
-            if opcode == TEXT and session.link is self and payload[:1] == b"4":
+            if opcode == TEXT and session.link is self and payload and payload[0] == MESSAGE:
                 if session.awaited:
                     engine.wheel.touched(session, now)
                 work = receive_text(payload)

@@ -57,7 +57,7 @@ class Node(Lifecycle):
         self.sids = SidSource(tag)
         self.hub = Hub(handlers.exact, settings.max_rooms)
         self.engine = Engine(settings, policy, self.sids, self._new_client, split_frames, self.counters, cookie)
-        self.decode_args = codec.decode_args
+        self.decode_plain = codec.plain_decoder
         # The short way in Client.receive_text reads JSON only, and throttles nobody.
         self.fast_events = not codec.binary and settings.max_events_per_second is None
         self.trace: EventTrace | None = None

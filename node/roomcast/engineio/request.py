@@ -62,10 +62,16 @@ class Request(msgspec.Struct, frozen=True, eq=False):
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the header of that lower-case name; several of one name joined by ``", "``; None when absent."""
-        values = self.values(name)
-        if not values:
+        head = self.head
+        needle = b"\r\n" + name + b": "
+        start = head.find(needle)
+        if start < 0:
             return None
-        return values[0] if len(values) == 1 else b", ".join(values)
+        start += len(needle)
+        end = head.find(b"\r\n", start)
+        if head.find(needle, end) < 0:
+            return head[start:end]
+        return b", ".join(self.values(name))
 
     def values(self, name: bytes) -> list[bytes]:
         """Every value of that lower-case name, in the order of arrival."""

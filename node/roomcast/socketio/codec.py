@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -44,6 +44,10 @@ class Codec(Protocol):
     @property
     def binary(self) -> bool:
         """Whether a packet is a binary message (MessagePack) or a text (JSON)."""
+
+    @property
+    def plain_decoder(self) -> Callable[[bytes], list[Any]]:
+        """Decodes the data of most events in one call of C; raises ValueError or RecursionError for all other data."""
 
     def decode_text(self, data: bytes, start: int = 0) -> Packet:
         """The packet that the text ``data[start:]`` is; a BINARY_EVENT or BINARY_ACK still lacks its attachments."""

@@ -60,6 +60,14 @@ class JsonCodec:
 
     # -- reading
 
+    @property
+    def plain_decoder(self) -> Callable[[bytes], list[Any]]:
+        """Decodes the JSON arrays that nearly everybody sends, in one call of C; raises ValueError or RecursionError
+        for all
+        others, valid or not, which :meth:`decode_text` judges then.
+        """
+        return self._decode_list
+
     def decode_text(self, data: bytes, start: int = 0) -> Packet:
         """The packet that begins at ``data[start]``. Raises PacketError."""
         # Events and acknowledgements of the main namespace by two searches; all else by the grammar.

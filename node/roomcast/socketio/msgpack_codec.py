@@ -59,6 +59,11 @@ class MsgpackCodec:
 
     # -- reading
 
+    @property
+    def plain_decoder(self) -> Callable[[bytes], list[Any]]:
+        """Nothing is plain here: events are whole binary messages."""
+        return _never_plain
+
     def decode_text(self, data: bytes, start: int = 0) -> Packet:
         """Always raises PacketError: this encoding has no texts."""
         raise PacketError("msgpack", "packets are binary messages here, not texts")
@@ -267,3 +272,7 @@ _READERS: dict[int, Callable[[_Wire, int], Packet]] = {
     EVENT: _read_event,
     ACK: _read_ack,
 }
+
+
+def _never_plain(data: bytes) -> list[Any]:
+    raise ValueError("MessagePack has no text events")

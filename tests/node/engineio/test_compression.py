@@ -24,7 +24,7 @@ CONTAINERS = {b"gzip": 31, b"deflate": 15}
         (b"deflate", b"deflate"),
         (b"GZIP", b"gzip"),
         (b"gzip, deflate, br, zstd", b"gzip"),
-        (b"deflate, gzip", b"gzip"),
+        (b"deflate, gzip", b"deflate"),
         (b"deflate;q=0.9, gzip;q=0.8", b"deflate"),
         (b"gzip;q=0, deflate", b"deflate"),
         (b"gzip;q=0", None),
