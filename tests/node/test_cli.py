@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import time  # time: the process is another one, and tells nobody when it is ready
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

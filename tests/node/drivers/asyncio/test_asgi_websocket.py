@@ -10,6 +10,9 @@ from typing import Any
 import roomcast
 from tests.support.inprocess import eventually
 
+A_MOMENT = 0.01
+"""Seconds that a handler takes."""
+
 QUERY = b"EIO=4&transport=websocket"
 
 
@@ -201,7 +204,7 @@ async def test_in_order_the_next_message_is_read_when_the_handler_has_ended() ->
     @sio.event
     async def slow(sid: str, number: int) -> None:
         order.append(number)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(A_MOMENT)
         order.append(-number)
 
     async with connected(sio) as connection:

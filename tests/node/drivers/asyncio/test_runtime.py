@@ -14,6 +14,9 @@ from roomcast.drivers.asyncio.runtime import DEPARTURES, LAG_PROBE, STALL
 from tests.support.counting import CountingLoop, Crowd, run, turns
 from tests.support.inprocess import Node, Way, eventually
 
+A_MOMENT = 0.01
+"""Seconds that a handler takes."""
+
 PING = b"\x81\x012"
 
 
@@ -261,7 +264,7 @@ async def test_handlers_get_a_moment_to_end(flavour: Way) -> None:
     @sio.event
     async def work(sid: str) -> None:
         running.set()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(A_MOMENT)
         log.append("done")
 
     async with Node(sio, flavour) as node:

@@ -13,6 +13,9 @@ from roomcast.exceptions import TimeoutError as CallTimeoutError
 from tests.support.counting import CountingLoop, Crowd, run, turns
 from tests.support.inprocess import Node, Way, eventually
 
+A_MOMENT = 0.01
+"""Seconds that a handler takes."""
+
 
 async def test_handle_request_serves_any_path(flavour: Way) -> None:
     sio = roomcast.AsyncServer()
@@ -79,7 +82,7 @@ async def test_disconnect_returns_when_the_disconnect_handler_has_ended(flavour:
         log.append(reason)
 
     async def coroutine(sid: str, reason: str) -> None:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(A_MOMENT)
         log.append(reason)
 
     sio.on("disconnect", plain if colour == "plain" else coroutine)
