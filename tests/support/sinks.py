@@ -44,6 +44,25 @@ class Listener:
         self.calls.append(args)
 
 
+class RecordingTrace:
+    """Keeps what an engine or its flusher tell of what passes through."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bytes | str]] = []
+
+    def received(self, sid: str, payload: bytes, binary: bool = False) -> None:
+        self.lines.append(("received binary" if binary else "received", payload))
+
+    def sent(self, sid: str, block: bytes) -> None:
+        self.lines.append(("sent", block))
+
+    def packet(self, sid: str, payload: bytes) -> None:
+        self.lines.append(("packet", payload[:1]))
+
+    def note(self, sid: str, message: str) -> None:
+        self.lines.append(("note", message))
+
+
 def packets(written: bytes) -> list[str | bytes]:
     """The messages in what was written to a WebSocket: texts as str, binary as bytes, control frames left out."""
     return [

@@ -12,6 +12,7 @@ from roomcast.settings import Settings
 from roomcast.websocket.frames import BINARY, CLOSE, PING, PONG, TEXT
 from tests.support.masked import masked_frame
 from tests.support.played import BareStage, Closing, Peer, QuietApplication
+from tests.support.sinks import RecordingTrace
 
 
 @pytest.fixture
@@ -96,22 +97,12 @@ def test_whole_messages_are_taken_as_well(stage: BareStage) -> None:
     assert list(peer.link.feed(b"anything", now)) == []
 
 
-class RecordingTrace:
-    """Keeps what arrived."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[bytes, bool]] = []
-
-    def received(self, sid: str, payload: bytes, binary: bool = False) -> None:
-        self.lines.append((payload, binary))
-
-
 def test_whoever_wants_to_know_is_told_of_messages(stage: BareStage) -> None:
     peer = stage.peer()
-    trace: Any = RecordingTrace()
+    trace = RecordingTrace()
     stage.engine.trace = trace
     peer.feeds(masked_frame(TEXT, b"4a") + masked_frame(PING) + masked_frame(BINARY, b"b"))
-    assert trace.lines == [(b"4a", False), (b"b", True)]
+    assert trace.lines == [("received", b"4a"), ("received binary", b"b")]
 
 
 # --- its end ----------------------------------------------------------------------------------------------------------

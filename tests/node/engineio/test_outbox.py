@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +20,7 @@ from roomcast.engineio.outbox import (
     deliver_volatile,
 )
 from roomcast.settings import Settings
-from tests.support.sinks import Counted, Listener, RecordingSink
+from tests.support.sinks import Counted, Listener, RecordingSink, RecordingTrace
 
 MAX_BYTES = 100_000
 MAX_UNITS = 200
@@ -266,24 +265,13 @@ def test_a_client_that_is_gone_takes_anything_to_nowhere(turn: Turn) -> None:
     assert box.backlog() == (0, 0)
 
 
-class RecordingTrace:
-    """Keeps what the flusher tells."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, bytes]] = []
-
-    def sent(self, sid: str, block: bytes) -> None:
-        self.told.append((sid, block))
-
-
 def test_whoever_wants_to_know_is_told_of_every_block(turn: Turn) -> None:
-    trace: Any = RecordingTrace()
-    turn.flusher.trace = trace
+    turn.flusher.trace = trace = RecordingTrace()
     box, _ = turn.box()
     box.put(b"a")
     box.put(b"b")
     turn.flusher.flush()
-    assert trace.told == [("client", b"ab")]
+    assert trace.lines == [("sent", b"ab")]
 
 
 # --- many receivers ---------------------------------------------------------------------------------------------------
