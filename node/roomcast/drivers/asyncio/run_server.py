@@ -54,22 +54,25 @@ class RunServer(uvicorn.Server):
         """Start serving, then tell everybody where the metrics are."""
         await super().startup(sockets)
         if self._metrics is not None and self.started:
-            host, port = self._metrics
-            runtimes = self._runtimes()
-            if not runtimes:
-                logger.warning("No Socket.IO server was found in the application: there are no metrics")
-                return
-            counters = runtimes[0].counters
-            try:
-                self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
-            except (OSError, SettingsError) as error:
-                self.failure = SettingsError(f"no metrics and health: {error}")
-                self.should_exit = True
-                return
-            logger.info("Metrics and health on http://%s:%d/metrics", host, self._listener.port)
+            await self._serve_metrics(*self._metrics)
         # What exists now lives as long as the process: the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
+
+    async def _serve_metrics(self, host: str, port: int) -> None:
+        """Start the listener; where that cannot be, say so and do not serve without it."""
+        runtimes = self._runtimes()
+        if not runtimes:
+            logger.warning("No Socket.IO server was found in the application: there are no metrics")
+            return
+        counters = runtimes[0].counters
+        try:
+            self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
+        except (OSError, SettingsError) as error:
+            self.failure = SettingsError(f"no metrics and health: {error}")
+            self.should_exit = True
+            return
+        logger.info("Metrics and health on http://%s:%d/metrics", host, self._listener.port)
 
     async def shutdown(self, sockets: list[Socket] | None = None) -> None:
         """End the clients first, so that nobody waits for polls that are held; the metrics go last: the end can be
