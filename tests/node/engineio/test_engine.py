@@ -427,6 +427,14 @@ def test_a_held_get_is_released_by_an_upgrade_without_probe(stage: BareStage) ->
     assert client.received() == ["6"]
 
 
+def test_any_other_packet_drops_the_candidate(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    visitor.probes(client.session)
+    visitor.sends("2probe", "4a")
+    assert visitor.closing == Closing(None, "")
+    assert visitor.received() == ["3probe"]
+
+
 def test_a_second_candidate_is_closed_and_changes_nothing(stage: BareStage) -> None:
     client, first, second = stage.poller(), stage.visitor(), stage.visitor()
     first.probes(client.session)
