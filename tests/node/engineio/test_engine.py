@@ -429,8 +429,10 @@ def test_a_held_get_is_released_by_an_upgrade_without_probe(stage: BareStage) ->
 
 def test_any_other_packet_drops_the_candidate(stage: BareStage) -> None:
     client, visitor = stage.poller(), stage.visitor()
+    client.polls()
     visitor.probes(client.session)
     visitor.sends("2probe", "4a")
+    assert client.received() == ["6"]
     assert visitor.closing == Closing(None, "")
     assert visitor.received() == ["3probe"]
 
