@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
+import time  # time: says how long a round took
 from collections.abc import Iterator
 
 import pytest

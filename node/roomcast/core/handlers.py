@@ -117,6 +117,11 @@ class HandlerTable:
             or (self.namespaces != CATCH_ALL and namespace in self.namespaces)
         )
 
+    def names(self) -> set[str]:
+        """The namespaces that the application itself named."""
+        listed = () if self.namespaces == CATCH_ALL else self.namespaces
+        return {*self.handlers, *self.namespace_handlers, *listed} - {CATCH_ALL}
+
     def resolve(self, namespace: str, event: str) -> Call | None:
         """Find the handler by the precedence of python-api.md 1.5; None when there is none."""
         calls = self._calls

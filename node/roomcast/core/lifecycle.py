@@ -105,7 +105,8 @@ class Lifecycle:
         if len(client.sockets) >= self.settings.max_namespaces:
             return {"message": "Too many namespaces"}
         if name not in self.hub.namespaces and not self.handlers.named(name):
-            dynamic = sum(not self.handlers.named(other) for other in self.hub.namespaces)
+            own = sum(other in self.hub.namespaces for other in self.handlers.names())
+            dynamic = len(self.hub.namespaces) - own
             if dynamic >= self.settings.max_dynamic_namespaces:
                 return {"message": "Too many namespaces"}
         return None

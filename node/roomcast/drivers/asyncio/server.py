@@ -181,6 +181,8 @@ class AsyncServer(ServerSurface):
         """Disconnect a client from a namespace; its connection stays, unless ``close``. Unknown sids are fine."""
         if self.verbose:
             self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
+        if self.runtime.loop is not None:
+            self.node.engine.now = self.runtime.time()
         running = self.runtime.do_all(self.node.disconnect(sid, namespace or "/", close))
         if running is not None and running.task is not asyncio.current_task():
             await asyncio.wait({running.task})

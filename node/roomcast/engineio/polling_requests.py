@@ -1,0 +1,122 @@
+"""The GETs and POSTs of polling sessions (wire.md 1.5, 1.6): what each may do, and what it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from roomcast.engineio import compression, response
+from roomcast.engineio.payload import SEPARATOR
+from roomcast.engineio.polling import NOOP_AND_CLOSE, NOOP_BODY, Polling
+from roomcast.engineio.request import Request
+from roomcast.engineio.response import Headers, Response
+from roomcast.engineio.session import Session
+from roomcast.engineio.state import EngineState
+from roomcast.engineio.transitions import CLOSING, PROBED
+
+
+class PollingRequests(EngineState):
+    """The part of the engine that answers polling requests."""
+
+    def poll(self, session: Session, request: Request, answer: Callable[[Response], object]) -> Any:
+        """A GET of an open session (wire.md 1.5): ``answer`` is called once, now or later. Returns work."""
+        polling = session.polling
+        if polling is None:
+            answer(response.empty(400))
+            return None
+        if session.state == CLOSING:
+            return self._last_poll(session, polling, request, answer)
+        if polling.waiting:
+            answer(response.empty(400, extra=self.policy.headers(request)))
+            return self.close(session, "transport error")
+        polling.hold(request, answer)
+        if session.outbox.frames:
+            session.outbox.paused = False
+            session.outbox.taken += 1
+            self.flusher.write(session.outbox)
+        elif session.candidate is not None and session.candidate_state == PROBED:  # before, it would poll in circles
+            polling.release(NOOP_BODY)
+        else:
+            session.outbox.paused = False
+        return None
+
+    def _last_poll(
+        self, session: Session, polling: Polling, request: Request, answer: Callable[[Response], object]
+    ) -> None:
+        """A GET of a session that the server has closed: first what still waits, then the close packet (wire.md
+        1.10).
+        """
+        polling.hold(request, answer)
+        if session.outbox.frames:
+            polling.write(b"".join(session.outbox.take()))
+            return
+        polling.release(NOOP_AND_CLOSE)
+        self._forget(session)
+
+    def poll_lost(self, session: Session) -> Any:
+        """The connection of the GET that waited is gone."""
+        if session.polling is None or not session.polling.waiting:
+            return None
+        session.polling.forget()
+        return self.close(session, "transport error")
+
+    def post_begins(self, session: Session, request: Request) -> tuple[Response | None, Any]:
+        """Judge a POST before its body is read: (refusal or None to read on, work)."""
+        polling = session.polling
+        if polling is None or not session.alive:
+            return response.empty(400, extra=self.policy.headers(request)), None
+        if polling.posting or request.header(b"content-type") == b"application/octet-stream":
+            return response.empty(400, extra=self.policy.headers(request)), self.close(session, "transport error")
+        polling.posting = True
+        return None, None
+
+    def post(self, session: Session, request: Request, body: bytes, now: float) -> Generator[Any, None, Response]:
+        """Process the body of a POST packet by packet; yields work, to be done before going on, and returns the
+        Response.
+        """
+        self.now = now
+        headers = self.policy.headers(request)
+        self.counts.bytes_in += len(body)
+        if body.count(SEPARATOR) >= self.settings.max_decode_packets:
+            yield self.close(session, "parse error", at_once=True)
+            return response.empty(400, extra=headers)
+        for packet in body.split(SEPARATOR):
+            if not session.alive:
+                break
+            work, valid = self._polled_packet(session, packet, now)
+            if work is not None:
+                yield work
+            if not valid:
+                return response.empty(400, extra=headers)
+        self.post_ends(session)
+        return response.ok(extra=headers)
+
+    def post_ends(self, session: Session) -> None:
+        """A POST is over; the next may come."""
+        if session.polling is not None:
+            session.polling.posting = False
+
+    def post_lost(self, session: Session) -> Any:
+        """The connection of a POST went away before its body was complete."""
+        return self.close(session, "transport error")
+
+    def _polled_packet(self, session: Session, packet: bytes, now: float) -> tuple[Any, bool]:
+        """One packet of a POST: (work, whether it was valid)."""
+        self.counts.packets_in += 1
+        if self.trace is not None:
+            self.trace.received(session.sid, packet)
+        if session.awaited:
+            self.wheel.touched(session, now)
+        if packet[:1] == b"4":
+            return session.upper.receive_text(packet), True
+        return self._control(session, packet, now)
+
+    def _render(self, request: Request, payload: bytes) -> Response:
+        return self._payload_response(request, payload, self.policy.headers(request))
+
+    def _payload_response(self, request: Request, payload: bytes, headers: Headers) -> Response:
+        encoding = None
+        if self.settings.http_compression:
+            accepted = request.header(b"accept-encoding")
+            payload, encoding = compression.compress(payload, accepted, self.settings.compression_threshold)
+        return response.poll(payload, encoding=encoding, extra=headers)
