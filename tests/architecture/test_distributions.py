@@ -94,6 +94,7 @@ def test_the_node_needs_what_the_design_names(wheels: dict[str, Path]) -> None:
     found = metadata(wheels["roomcast"])
     assert required(found["Requires-Dist"]) == {
         "roomcast-brokers", "roomcast-emitter", "msgspec", "uvicorn", "httptools", "uvloop", "prometheus-client",
+        "websockets",
     }  # fmt: skip
     assert {"asyncio", "msgpack"} <= set(found["Provides-Extra"])
 

@@ -49,6 +49,10 @@ from roomcast.errors import PacketError
 from roomcast.settings import Settings
 
 PING_UNIT = b"\x81\x012"
+# A polling client reads no close packet for these. It knows that it has closed, or it shall come back, which
+# python-socketio's
+# client does not do after a close packet: its next request fails, and then every client does.
+SILENT_REASONS = frozenset({"client disconnect", "server shutting down"})
 # A client that was told to come back does so after 2 to 3 s: with jitter, so that not all come at once.
 RETRY_AFTER = 2
 
@@ -191,7 +195,7 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         self.wheel.remove(session)
         polling = session.polling
         if polling is not None and reason in SERVER_CLOSE_REASONS and not polling.waiting and not at_once:
-            self._linger(session)
+            self._linger(session, polling, reason)
         else:
             self._end(session, polling, reason, code, work)
         work.append(session.upper.closed(reason))
@@ -205,14 +209,16 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         tail = session.outbox.shut()
         if polling is not None:
             polling.outbox = None
-            polling.end(b"".join(tail), NOOP_BODY if reason == "client disconnect" else CLOSE_BODY)
+            polling.end(b"".join(tail), NOOP_BODY if reason in SILENT_REASONS else CLOSE_BODY)
         if session.link is not None:
             work.append(CloseLink(session.link, code, reason if code else "", b"".join(tail)))
             session.link = None
         self._forget(session)
 
-    def _linger(self, session: Session) -> None:
+    def _linger(self, session: Session, polling: Polling, reason: str) -> None:
         """A polling client that the server has closed learns of it at its next GETs (wire.md 1.10)."""
+        if reason in SILENT_REASONS:
+            polling.goodbye = NOOP_BODY
         session.state = SESSION[session.state, CLOSE_LATER]
         due = self.now + self.settings.closing_timeout
         session.deadline = self.deadlines.add(due, lambda now: self._forget(session))

@@ -26,7 +26,7 @@ Answer = Callable[[Response], object]
 class Polling:
     """The state of the polling transport. ``render`` makes the response of a payload for the request that waits."""
 
-    __slots__ = ("answer", "outbox", "posting", "render", "request", "split")
+    __slots__ = ("answer", "goodbye", "outbox", "posting", "render", "request", "split")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Polling:
         self.answer: Answer | None = None
         self.request: Request | None = None
         self.posting = False
+        self.goodbye = NOOP_AND_CLOSE
         self.outbox: Outbox | None = None
 
     @property

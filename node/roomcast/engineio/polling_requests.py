@@ -49,8 +49,10 @@ class PollingRequests(EngineState):
         polling.hold(request, answer)
         if session.outbox.frames:
             polling.write(b"".join(session.outbox.take()))
-            return
-        polling.release(NOOP_AND_CLOSE)
+            if polling.goodbye == NOOP_AND_CLOSE:
+                return
+        else:
+            polling.release(polling.goodbye)
         self._forget(session)
 
     def poll_lost(self, session: Session) -> Any:

@@ -48,7 +48,7 @@ def url(server: Quiet, path: str) -> str:
 
 
 def test_before_it_starts_it_is_not_ready() -> None:
-    server = RunServer(uvicorn.Config(roomcast.ASGIApp(roomcast.AsyncServer())), None, 0)
+    server = RunServer(uvicorn.Config(roomcast.ASGIApp(roomcast.AsyncServer()), log_config=None), None, 0)
     assert server.readiness() == Readiness(started=False, draining=False)
     server.should_exit = True
     assert server.readiness().draining
@@ -85,7 +85,7 @@ async def test_a_host_that_is_not_ours_stops_it_and_says_so() -> None:
 
 
 def test_only_a_stop_that_was_asked_for_once_is_a_success() -> None:
-    config = uvicorn.Config(roomcast.ASGIApp(roomcast.AsyncServer()))
+    config = uvicorn.Config(roomcast.ASGIApp(roomcast.AsyncServer()), log_config=None)
     server = RunServer(config, None, 0)
     with server.capture_signals():
         signal.raise_signal(signal.SIGINT)
