@@ -239,7 +239,7 @@ async def test_a_signal_ends_it_and_tells_everybody_to_come_back(tmp_path: Path,
         assert await asyncio.to_thread(command.stop, number) == 0
         assert time.monotonic() - began < PATIENCE
         assert await closing == 1012
-        with contextlib.suppress(httpx.TransportError):  # nobody listens any more, which is what makes clients come back
+        with contextlib.suppress(httpx.TransportError):  # nobody listens any more: clients come back
             assert await waiting == 400
         assert command.output().count("LEFT server shutting down") == 2
         assert "SHUT DOWN" in command.output()
