@@ -34,9 +34,8 @@ A node listens on a port of its own for `/metrics`, `/healthz` and `/readyz`: 12
 of the 64 after it where several processes share a host. They are never on the public port.
 
 * `roomcast run` starts the listener; `--metrics-port` names another port, 0 any free one.
-* Elsewhere: `listener = await roomcast.drivers.asyncio.metrics_listener.serve_metrics(port, counters=…,
-  readiness=…)`, and `await listener.close()` at the end.
-* With a registry of one's own: `registry.register(roomcast.exposition.prometheus.NodeCollector(counters))`.
+* Elsewhere: `listener = await sio.serve_metrics()`, and `await listener.close()` at the end.
+* With a registry of one's own: `registry.register(roomcast.exposition.prometheus.NodeCollector(sio.counters))`.
 
 `/healthz` answers 200 as long as the event loop turns. `/readyz` answers 200 (`ready`, or `degraded` with reasons) or
 503 (`unready` with reasons): not started, draining.

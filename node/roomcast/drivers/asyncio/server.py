@@ -9,9 +9,11 @@ from typing import Any
 from roomcast.core.api import ServerSurface, chosen_target
 from roomcast.drivers.asyncio.engine_server import EngineFacade
 from roomcast.drivers.asyncio.manager import AsyncManager
+from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT, MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.exceptions import TimeoutError as CallTimeoutError
+from roomcast.exposition.health import Readiness
 
 # How long (seconds) shutdown waits for handlers that still run.
 HANDLER_PATIENCE = 5.0
@@ -207,6 +209,20 @@ class AsyncServer(ServerSurface):
     async def sleep(self, seconds: float = 0) -> None:
         """Wait, letting others run."""
         await asyncio.sleep(seconds)
+
+    async def serve_metrics(self, port: int = DEFAULT_PORT, host: str = "127.0.0.1") -> MetricsListener:
+        """Serve ``/metrics``, ``/healthz`` and ``/readyz`` on a listener of their own, for who does not use
+        ``roomcast run``.
+
+        Takes ``port`` or the first free one of the next 64; the listener that is returned knows which, and has
+        ``close()``.
+        It goes on during :meth:`shutdown`, so that the end can be watched.
+        """
+        return await serve_metrics(port, host, counters=self.counters, readiness=self.readiness)
+
+    def readiness(self) -> Readiness:
+        """Whether this node should get clients, as ``/readyz`` tells it."""
+        return Readiness(started=self.runtime.loop is not None, draining=not self.node.engine.accepting)
 
     async def shutdown(self) -> None:
         """Stop: no new clients, all are closed over ``drain_seconds`` so that they come back elsewhere, handlers end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 import roomcast
@@ -127,3 +128,18 @@ async def test_what_a_background_task_raises_is_its_own_affair() -> None:
 @pytest.mark.parametrize("mode", ["asgi", None])
 def test_the_async_mode(mode: str | None) -> None:
     assert roomcast.AsyncServer(async_mode=mode).async_mode == "asgi"
+
+
+async def test_metrics_without_the_command() -> None:
+    sio = roomcast.AsyncServer()
+    async with Node(sio, Way()) as node:
+        listener = await sio.serve_metrics(0)
+        base = f"http://127.0.0.1:{listener.port}"
+        client = await node.connect()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert 'roomcast_clients{transport="websocket"} 1.0' in (await http.get(f"{base}/metrics")).text
+            assert (await http.get(f"{base}/readyz")).status_code == 200
+            await sio.shutdown()
+            assert (await http.get(f"{base}/readyz")).status_code == 503
+        await client.aclose()
+        await listener.close()
