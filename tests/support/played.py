@@ -326,6 +326,7 @@ class EngineCounts:
         self.ping_timeouts = self.slow_consumers = self.upgrades = self.upgrades_failed = 0
         self.sessions = LabelList()
         self.refused = LabelList()
+        self.parse_errors = LabelList()
 
 
 class LabelList(list[str]):

@@ -29,5 +29,9 @@ class Counts(FlushCounts, Protocol):
         """Sessions opened, by transport."""
 
     @property
+    def parse_errors(self) -> Labels:
+        """What clients sent that was no packet, by kind."""
+
+    @property
     def refused(self) -> Labels:
         """Requests refused, by reason."""

@@ -161,7 +161,8 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         """A packet that is no text message (wire.md 1.6, 1.7): (work, whether it was valid)."""
         try:
             packet = decode(text)
-        except PacketError:
+        except PacketError as fault:
+            self.counts.parse_errors.count(fault.kind)
             return self.close(session, "parse error", at_once=True), False
         if packet.binary:
             return session.upper.receive_binary(packet.data), True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from roomcast.engineio.packet import Packet, decode, encode_base64
+from roomcast.engineio.packet import encode_base64
 from roomcast.errors import PacketError
 
 SEPARATOR = b"\x1e"
@@ -12,15 +12,14 @@ SEPARATOR = b"\x1e"
 _BINARY_FRAME = 2  # the opcode, RFC 6455 5.2
 
 
-def split(body: bytes, max_packets: int) -> Iterator[Packet]:
-    """The packets of a request body, decoded one by one as they are taken, so that a driver can pause between them.
+def split(body: bytes, max_packets: int) -> list[bytes]:
+    """The packets of a request body, each still in its polling form (:func:`roomcast.engineio.packet.decode`).
 
-    Raises PacketError at once for more than ``max_packets``, before any is delivered; while iterating for a packet that
-    does not decode: those before it were delivered, those after it never are.
+    Raises PacketError for more than ``max_packets``, before any of them is looked at.
     """
     if body.count(SEPARATOR) >= max_packets:
         raise PacketError("payload", f"more than {max_packets} packets in one payload")
-    return map(decode, body.split(SEPARATOR))
+    return body.split(SEPARATOR)
 
 
 def join(packets: Iterable[bytes]) -> bytes:

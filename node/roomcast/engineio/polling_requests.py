@@ -6,13 +6,14 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from roomcast.engineio import compression, response
-from roomcast.engineio.payload import SEPARATOR
+from roomcast.engineio.payload import split
 from roomcast.engineio.polling import NOOP_AND_CLOSE, NOOP_BODY, Polling
 from roomcast.engineio.request import Request
 from roomcast.engineio.response import Headers, Response
 from roomcast.engineio.session import Session
 from roomcast.engineio.state import EngineState
 from roomcast.engineio.transitions import CLOSING, PROBED
+from roomcast.errors import PacketError
 
 
 class PollingRequests(EngineState):
@@ -79,10 +80,13 @@ class PollingRequests(EngineState):
         self.now = now
         headers = self.policy.headers(request)
         self.counts.bytes_in += len(body)
-        if body.count(SEPARATOR) >= self.settings.max_decode_packets:
+        try:
+            packets = split(body, self.settings.max_decode_packets)
+        except PacketError as fault:
+            self.counts.parse_errors.count(fault.kind)
             yield self.close(session, "parse error", at_once=True)
             return response.empty(400, extra=headers)
-        for packet in body.split(SEPARATOR):
+        for packet in packets:
             if not session.alive:
                 break
             work, valid = self._polled_packet(session, packet, now)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomcast.engineio.packet import MESSAGE, PING, Packet
+from roomcast.engineio.packet import MESSAGE, PING, Packet, decode
 from roomcast.engineio.payload import join, polling_form, split
 from roomcast.errors import PacketError
 
@@ -21,7 +21,7 @@ PACKETS = st.lists(
 def test_text_and_binary_in_one_payload() -> None:
     body = b"4hello\x1ebAQIDBA==\x1e2"
     packets = [Packet(MESSAGE, b"hello"), Packet(MESSAGE, b"\x01\x02\x03\x04", True), Packet(PING)]
-    assert list(split(body, 1000)) == packets
+    assert list(map(decode, split(body, 1000))) == packets
     assert join([polling_form(1, b"4hello"), polling_form(2, b"\x01\x02\x03\x04"), polling_form(1, b"2")]) == body
 
 
@@ -30,17 +30,17 @@ def test_what_is_joined_splits_again(packets: list[Packet]) -> None:
     body = join(
         [polling_form(2, packet.data) if packet.binary else polling_form(1, b"4" + packet.data) for packet in packets]
     )
-    assert list(split(body, len(packets))) == packets
+    assert list(map(decode, split(body, len(packets)))) == packets
 
 
 @pytest.mark.parametrize("body", [b"", b"\x1e4a", b"4a\x1e", b"4a\x1e\x1e4b", b"x"])
 def test_an_empty_or_unknown_packet_is_an_error(body: bytes) -> None:
     with pytest.raises(PacketError):
-        list(split(body, 1000))
+        list(map(decode, split(body, 1000)))
 
 
 def test_packets_before_the_bad_one_are_delivered() -> None:
-    packets = split(b"4a\x1e4b\x1e9\x1e4c", 1000)
+    packets = map(decode, split(b"4a\x1e4b\x1e9\x1e4c", 1000))
     assert next(packets) == Packet(MESSAGE, b"a")
     assert next(packets) == Packet(MESSAGE, b"b")
     with pytest.raises(PacketError):
