@@ -37,6 +37,8 @@ from roomcast.exceptions import ConnectionRefusedError as Refused
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
 # judged.
 STALL = 0.25
+# So long (seconds) the sockets get then to be read.
+STALL_PAUSE = 0.01
 # Of an origin in the log: strangers choose how long theirs is.
 MAX_ORIGIN = 256
 LAG_PROBE = 1.0
@@ -83,6 +85,7 @@ class Runtime:
         self._node = node
         self._departures: deque[Callable[[], object]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._probe: asyncio.TimerHandle | None = None
         self._do: dict[type[Any], Callable[[Any], Any]] = {
             CallHandler: self.call_handler,
@@ -126,10 +129,11 @@ class Runtime:
         if self.loop is None:
             return
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
         self._timer = self.loop.call_at(due, self._tick, due)
+        self._timer_due = due  # uvloop's handle of a time that has passed does not know when()
 
     def _tick(self, due: float) -> None:
         self._timer = None
@@ -137,7 +141,8 @@ class Runtime:
         self.counters.lagged(lag)
         if lag > STALL and self.loop is not None:
             self.engine.wheel.extend(lag)
-            self._timer = self.loop.call_later(0.01, self._tick, self.time() + 0.01)
+            self._timer_due = self.time() + STALL_PAUSE
+            self._timer = self.loop.call_at(self._timer_due, self._tick, self._timer_due)
             return
         self.run(self.engine.tick(self.time()))
         due_next = self.engine.due()
@@ -286,8 +291,11 @@ class Runtime:
             return None
         if type(result) is Suspended:
             return self.later(result, partial(self._event_done, work))
-        if work.ack_id is not None:
-            self._event_done(work, result, None)
+        if work.ack_id is not None and self._node is not None:
+            try:
+                self._node.event_done(work.socket, work.ack_id, result)
+            except UnencodableError as error:
+                self._event_done(work, None, error)
         return None
 
     def _event_done(self, work: CallHandler, result: Any, error: BaseException | None) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 import roomcast
 from roomcast.drivers.asyncio import runtime as runtime_module
@@ -319,3 +321,21 @@ async def test_a_background_task_may_stop_the_server() -> None:
 def test_constants_are_what_the_comments_say() -> None:
     assert STALL < LAG_PROBE
     assert runtime_module.CLOSING_STEP < runtime_module.CLOSING_PATIENCE
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_deadline_that_has_passed_can_be_followed_by_an_earlier_one(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """uvloop gives a handle without ``when()`` for a time in the past, which broke the next appointment."""
+
+    async def main() -> None:
+        runtime = roomcast.AsyncServer().runtime
+        runtime.bind()
+        for due in (-1.0, -2.0, -3.0):
+            runtime.engine.on_deadline(due)
+        await asyncio.sleep(0)
+        await runtime.close(0)
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(main())
