@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roomcast.core.api import ServerSurface, chosen_target
 from roomcast.drivers.asyncio.engine_server import EngineFacade
 from roomcast.drivers.asyncio.manager import AsyncManager
-from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT, MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast.exposition.health import Readiness
+
+if TYPE_CHECKING:
+    from roomcast.drivers.asyncio.metrics_listener import MetricsListener
 
 # How long (seconds) shutdown waits for handlers that still run.
 HANDLER_PATIENCE = 5.0
@@ -210,15 +212,18 @@ class AsyncServer(ServerSurface):
         """Wait, letting others run."""
         await asyncio.sleep(seconds)
 
-    async def serve_metrics(self, port: int = DEFAULT_PORT, host: str = "127.0.0.1") -> MetricsListener:
-        """Serve ``/metrics``, ``/healthz`` and ``/readyz`` on a listener of their own, for who does not use
-        ``roomcast run``.
+    async def serve_metrics(self, port: int | None = None, host: str = "127.0.0.1") -> MetricsListener:
+        """Serve ``/metrics``, ``/healthz`` and ``/readyz`` on a listener of their own, for who does not use ``roomcast
+        run``.
 
-        Takes ``port`` or the first free one of the next 64; the listener that is returned knows which, and has
-        ``close()``.
-        It goes on during :meth:`shutdown`, so that the end can be watched.
+        Takes ``port`` (None: 9464) or the first free one of the next 64; the listener that is returned knows which, and
+        has ``close()``. It goes on during :meth:`shutdown`, so that the end can be watched.
         """
-        return await serve_metrics(port, host, counters=self.counters, readiness=self.readiness)
+        # Who does not serve metrics needs no HTTP server in the process.
+        from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT, serve_metrics
+
+        wanted = DEFAULT_PORT if port is None else port
+        return await serve_metrics(wanted, host, counters=self.counters, readiness=self.readiness)
 
     def readiness(self) -> Readiness:
         """Whether this node should get clients, as ``/readyz`` tells it."""

@@ -138,32 +138,38 @@ class Starter:
         if _enter_task is None or _leave_task is None:
             return Suspended(self._loop.create_task(body))
         spare = self._take()
-        holders = _references(spare.task)
+        task = spare.task
+        holders = _references(task)
         context = copy_context()
         loop = self._loop
         outer = asyncio.current_task(loop)
         if outer is not None:
             _leave_task(loop, outer)
-        _enter_task(loop, spare.task)
+        _enter_task(loop, task)
         try:
             yielded = context.run(body.send, None)
         except StopIteration as end:
-            self._keep(spare, holders)
+            # _keep() without the call, for what nearly all do: end in their first step and keep nothing
+            if spare.gate.done() or task.cancelling() or _references(task) > holders + 1 or self._spares:
+                self._keep(spare, holders)
+            else:
+                self._spares.append(spare)
             return end.value
         except BaseException:
             self._keep(spare, holders)
             raise
         finally:
-            _leave_task(loop, spare.task)
+            _leave_task(loop, task)
             if outer is not None:
                 _enter_task(loop, outer)
         spare.adopt(body, yielded, context)
         return Suspended(spare.task)
 
     def _take(self) -> _Spare:
-        while self._spares:
-            spare = self._spares.pop()
-            if spare.usable:
+        spares = self._spares
+        while spares:
+            spare = spares.pop()
+            if not spare.gate.done() and not spare.task.cancelling():
                 return spare
         return _Spare(self._loop)
 
