@@ -1,4 +1,8 @@
-"""Why nobody subclasses a queue manager here, told to who tries."""
+"""The names that applications subclass for brokers of their own, and what they are told instead.
+
+Refusing is what these classes are for: a queue manager of python-socketio cannot be one of roomcast's, whose brokers move
+bytes and decide nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,12 @@ ADVICE = (
 
 
 class QueueManager:
-    """The name that applications subclass for brokers of their own; subclassing and making one raise, and say what to
-    do.
-    """
+    """Subclassing it outside roomcast, or making one, raises NotImplementedError with the advice what to do."""
 
     def __init_subclass__(cls, **_: Any) -> None:
         if cls.__module__.startswith("roomcast."):
             return
-        raise NotImplementedError(ADVICE)
+        raise NotImplementedError(ADVICE)  # on purpose and for good: _publish and _listen have no counterpart here
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(ADVICE)
+        raise NotImplementedError(ADVICE)  # until the cluster release, which replaces these two names

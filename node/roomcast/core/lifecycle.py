@@ -49,6 +49,11 @@ class Lifecycle:
     unconnected: dict[Client, float]
     overdue: Deadline | None
 
+    if TYPE_CHECKING:
+
+        def event(self, socket: Socket, args: list[Any], ack_id: int | None) -> Any:
+            """Handle an event; see :class:`roomcast.core.node.Node`."""
+
     # --- connecting ---------------------------------------------------------------------------------------------------
 
     def expect_connect(self, client: Client, now: float) -> None:
@@ -168,10 +173,6 @@ class Lifecycle:
             return None
         held, socket.held = socket.held, None
         return several(*[self.event(socket, args, ack_id) for args, ack_id in held])
-
-    def event(self, socket: Socket, args: list[Any], ack_id: int | None) -> Any:
-        """Handle an event; see :class:`roomcast.core.node.Node`."""
-        raise NotImplementedError
 
     def _put_connect(self, socket: Socket) -> None:
         connect = self.codec.encode_connect(socket.namespace.name, {"sid": socket.sid})

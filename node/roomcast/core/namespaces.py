@@ -16,10 +16,6 @@ class NamespaceSurface:
         self.server: Any = None
         self._takes: dict[Any, int | None] = {}
 
-    def is_asyncio_based(self) -> bool:
-        """Whether its methods are coroutines."""
-        raise NotImplementedError
-
     def set_server(self, server: Any) -> None:
         """Called by the server that it is registered with."""
         self.server = server
