@@ -1,7 +1,7 @@
 """The names that applications subclass for brokers of their own, and what they are told instead.
 
-Refusing is what these classes are for: a queue manager of python-socketio cannot be one of roomcast's, whose brokers move
-bytes and decide nothing.
+Refusing is what these classes are for: a queue manager of python-socketio cannot be one of roomcast's, whose
+brokers move bytes and decide nothing.
 """
 
 from __future__ import annotations
