@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.lifecycle import Lifecycle, refusal_of
+from roomcast.core.lifecycle import refusal_of
 from roomcast.core.work import CallConnect, CallDisconnect, SettleAck
 from roomcast.engineio.outbox import STUCK_AFTER
 from roomcast.exceptions import ConnectionRefusedError, DisconnectedError
@@ -342,13 +342,6 @@ def test_while_the_disconnect_handler_runs_the_client_can_still_be_looked_up(sta
     stage.driver.finish(CallDisconnect)
     with pytest.raises(KeyError):
         stage.node.socket(sid, "/")
-
-
-def test_events_are_the_other_halfs_matter(stage: Stage) -> None:
-    stage.on("x", lambda sid: None)
-    _, sid = stage.joins()
-    with pytest.raises(NotImplementedError):
-        Lifecycle.event(stage.node, stage.node.socket(sid, "/"), ["x"], None)
 
 
 # --- acknowledgements of those who go ---------------------------------------------------------------------------------

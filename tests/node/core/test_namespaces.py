@@ -54,11 +54,6 @@ def test_the_server_is_told_at_registration() -> None:
     assert namespace.server is server
 
 
-def test_a_surface_alone_has_no_colour() -> None:
-    with pytest.raises(NotImplementedError):
-        Chat().is_asyncio_based()
-
-
 def test_connect_and_disconnect_get_what_their_signature_takes() -> None:
     chat, long = Chat(), Long()
     for _ in range(2):
