@@ -6,13 +6,18 @@ import itertools
 
 import pytest
 
+from roomcast.engineio.work import CloseLink
 from roomcast.websocket.frames import text_frame
+from tests.support.bare_engine import empty, tell
 from tests.support.played import BareStage, Closing
 
 
 @pytest.fixture
 def stage() -> BareStage:
     return BareStage()
+
+
+# --- the candidate ----------------------------------------------------------------------------------------------------
 
 
 def test_an_upgrade_as_every_client_does_it(stage: BareStage) -> None:
@@ -24,7 +29,7 @@ def test_an_upgrade_as_every_client_does_it(stage: BareStage) -> None:
     visitor.sends("2probe")
     assert visitor.received() == ["3probe"]
     assert client.received() == ["6"]
-    client.session.outbox.put(text_frame(b"4meanwhile"))
+    tell(client, "meanwhile")
     assert visitor.received() == []
     visitor.sends("5")
     assert visitor.received() == ["4meanwhile"]
@@ -54,8 +59,95 @@ def test_anything_else_drops_the_candidate(stage: BareStage, message: str | byte
     visitor.sends("2probe", message)
     assert visitor.closing == Closing(None, "")
     assert client.session.transport == "polling"
-    client.session.outbox.put(text_frame(b"4a"))
+    tell(client, "a")
     assert client.reads() == ["4a"]
+
+
+def test_a_get_after_the_probe_is_released_at_once(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    visitor.probes(client.session)
+    visitor.sends("2probe")
+    client.polls()
+    assert client.received() == ["6"]
+
+
+def test_a_websocket_that_never_probes_leaves_polling_as_it_is(stage: BareStage) -> None:
+    """A proxy that answers 101 and swallows the frames must not make its clients poll in circles."""
+    client, visitor = stage.poller(), stage.visitor()
+    visitor.probes(client.session)
+    client.polls()
+    assert client.received() == []
+    tell(client, "a")
+    assert client.received() == ["4a"]
+    stage.driver.advance(10.0)
+    assert visitor.closing == Closing(None, "")
+    assert client.session.transport == "polling"
+    assert stage.counts.upgrades_failed == 1
+    again = stage.visitor()
+    again.probes(client.session)
+    again.sends("5")  # without a probe, as Node's server takes it
+    assert client.session.transport == "websocket"
+
+
+def test_a_held_get_is_released_by_an_upgrade_without_probe(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    client.polls()
+    visitor.probes(client.session)
+    visitor.sends("5")
+    assert client.received() == ["6"]
+
+
+def test_any_other_packet_drops_the_candidate(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    client.polls()
+    visitor.probes(client.session)
+    visitor.sends("2probe", "4a")
+    assert client.received() == ["6"]
+    assert visitor.closing == Closing(None, "")
+    assert visitor.received() == ["3probe"]
+
+
+def test_a_second_candidate_is_closed_and_changes_nothing(stage: BareStage) -> None:
+    client, first, second = stage.poller(), stage.visitor(), stage.visitor()
+    first.probes(client.session)
+    second.probes(client.session)
+    assert second.closing == Closing(None, "")
+    first.sends("2probe", "5")
+    assert client.session.transport == "websocket"
+    third = stage.visitor()
+    third.probes(client.session)
+    assert third.closing == Closing(None, "")
+    assert first.closing is None
+
+
+def test_a_candidate_that_was_given_up_can_be_told_so(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    session = client.session
+    assert stage.engine.candidate_lost(session, visitor.link) is None
+    assert stage.engine.candidate_lost(session, visitor.link, close=True) == CloseLink(visitor.link)
+    assert stage.counts.upgrades_failed == 0
+
+
+def test_the_end_of_a_session_ends_its_candidate(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    visitor.probes(client.session)
+    client.posts("1")
+    assert visitor.closing == Closing(None, "")
+    assert empty(stage)
+
+
+def test_a_candidate_whose_transport_is_full_takes_nothing_yet(stage: BareStage) -> None:
+    client, visitor = stage.poller(), stage.visitor()
+    visitor.link.paused = True
+    visitor.probes(client.session)
+    tell(client, "a")
+    visitor.sends("5")
+    assert visitor.received() == []
+    client.session.outbox.resume()
+    assert visitor.received() == ["4a"]
+
+
+# --- every order ------------------------------------------------------------------------------------------------------
 
 
 class Upgrade:
@@ -129,10 +221,7 @@ class Upgrade:
                 self.stage.driver.do(work)
         else:
             assert self.visitor.closing is not None or self.visitor.link.session is None
-        engine = self.stage.engine
-        assert not engine.sessions
-        assert engine.wheel.due() is None
-        assert not len(engine.deadlines)
+        assert empty(self.stage)
 
 
 STEPS = ("hold", "probe", "upgrade", "emit", "ping", "lose", "close")
