@@ -132,7 +132,7 @@ class WebSocketLink:
         if session is None:
             return None
         if session.link is self:
-            return self.engine.close(session, "transport error", code)
+            return self.engine.close(session, "transport error", code, detail=reason)
         if session.candidate is self:
             self.engine.candidate_lost(session, self)
         return CloseLink(self, code, reason)

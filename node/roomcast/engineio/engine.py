@@ -182,11 +182,13 @@ class Engine(PollingRequests, Upgrades, Backlogs):
 
     # --- closing ------------------------------------------------------------------------------------------------------
 
-    def close(self, session: Session, reason: str, code: int | None = None, at_once: bool = False) -> Any:
+    def close(
+        self, session: Session, reason: str, code: int | None = None, at_once: bool = False, detail: str = ""
+    ) -> Any:
         """End a session: exactly once, whatever the cause. ``code`` is the WebSocket close code (None: empty frame).
 
-        A polling client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is
-        unknown.
+        With a code the frame's text is ``detail``, or else ``reason``, which is what the application is told. A polling
+        client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is unknown.
         """
         if not session.alive:
             return None
@@ -198,23 +200,23 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         if polling is not None and reason in SERVER_CLOSE_REASONS and not polling.waiting and not at_once:
             self._linger(session, polling, reason)
         else:
-            self._end(session, polling, reason, code, work)
+            work.append(self._end(session, polling, reason, code, detail or reason))
         work.append(session.upper.closed(reason))
         return several(*work)
 
-    def _end(
-        self, session: Session, polling: Polling | None, reason: str, code: int | None, work: list[Any]
-    ) -> None:
+    def _end(self, session: Session, polling: Polling | None, reason: str, code: int | None, text: str) -> Any:
         """Forget a session at once and tell its transport."""
+        work = None
         session.state = SESSION[session.state, CLOSE_NOW]
         tail = session.outbox.shut()
         if polling is not None:
             polling.outbox = None
             polling.end(b"".join(tail), NOOP_BODY if reason in SILENT_REASONS else CLOSE_BODY)
         if session.link is not None:
-            work.append(CloseLink(session.link, code, reason if code else "", b"".join(tail)))
+            work = CloseLink(session.link, code, text if code else "", b"".join(tail))
             session.link = None
         self._forget(session)
+        return work
 
     def _linger(self, session: Session, polling: Polling, reason: str) -> None:
         """A polling client that the server has closed learns of it at its next GETs (wire.md 1.10)."""

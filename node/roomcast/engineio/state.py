@@ -31,7 +31,9 @@ class EngineState:
 
     if TYPE_CHECKING:
 
-        def close(self, session: Session, reason: str, code: int | None = None, at_once: bool = False) -> Any:
+        def close(
+            self, session: Session, reason: str, code: int | None = None, at_once: bool = False, detail: str = ""
+        ) -> Any:
             """End a session."""
 
         def _forget(self, session: Session) -> None:
