@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from roomcast.engineio.sid import POOL_BYTES, RANDOM_BYTES, SidSource
+from roomcast.engineio.sid import POOL_BYTES, RANDOM_BYTES, SidSource, check_tag
 from roomcast.errors import SettingsError
 
 MANY = 3 * POOL_BYTES // RANDOM_BYTES
@@ -30,8 +30,16 @@ def test_nodes_have_different_tags() -> None:
 
 @pytest.mark.parametrize("tag", ["", "abc", "abcde", "ab d", "äbcd", "abc\n", "abcd\n", "ab+/"])
 def test_a_tag_that_cannot_be(tag: str) -> None:
-    with pytest.raises(SettingsError, match="4 characters"):
+    with pytest.raises(SettingsError, match="^tag: a node's tag is 4 characters"):
         SidSource(tag)
+
+
+@pytest.mark.parametrize("tag", [None, 1234, b"node", "abc"])
+def test_a_tag_is_checked_for_whoever_took_it(tag: object) -> None:
+    assert check_tag("AZ_-", "the order") == "AZ_-"
+    with pytest.raises(SettingsError) as error:
+        check_tag(tag, "the order")
+    assert str(error.value) == f"the order: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not {tag!r}"
 
 
 def test_a_forked_child_draws_its_own() -> None:
