@@ -19,6 +19,8 @@ import uvicorn
 from roomcast import __version__
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.drivers.asyncio.run_server import RunServer
+from roomcast.engineio.sid import check_tag
+from roomcast.environment import TAG_VARIABLE
 from roomcast.errors import RoomcastError
 
 # Young objects to collect after: a connection allocates a hundred containers that live, so the default (700) would look
@@ -56,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--ssl-certfile", help="TLS certificate")
     command.add_argument("--ssl-keyfile", help="TLS key")
     command.add_argument("--forwarded-allow-ips", help="proxies whose X-Forwarded-* are believed (default: 127.0.0.1)")
+    command.add_argument(
+        "--tag",
+        help=f"this node's name, the first 4 characters of every sid (default: ${TAG_VARIABLE}, else a random one)",
+    )
     command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
     command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
     command.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics, /healthz, /readyz")
@@ -77,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; returns the exit code."""
     sys.path.insert(0, arguments.app_dir or os.getcwd())
+    if arguments.tag is not None:  # the application builds its own server, and that looks here
+        os.environ[TAG_VARIABLE] = check_tag(arguments.tag, "--tag")
     config = uvicorn.Config(
         arguments.app,
         host=arguments.host,

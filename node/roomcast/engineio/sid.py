@@ -14,6 +14,13 @@ RANDOM_BYTES = 12
 POOL_BYTES = RANDOM_BYTES * 64
 
 
+def check_tag(tag: object, source: str = "tag") -> str:
+    """The tag, if it can be one; else SettingsError, which names the option or variable that it came from."""
+    if isinstance(tag, str) and TAG_PATTERN.match(tag):
+        return tag
+    raise SettingsError(f"{source}: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not {tag!r}")
+
+
 class SidSource:
     """Makes ids for one node. A process that forks must call :meth:`forget` in the child."""
 
@@ -23,9 +30,7 @@ class SidSource:
         """``tag``: 4 base64url characters, or None for random ones. Raises SettingsError for anything else."""
         if tag is None:
             tag = urlsafe_b64encode(os.urandom(3)).decode()
-        if not TAG_PATTERN.match(tag):
-            raise SettingsError(f"a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not {tag!r}")
-        self.tag = tag
+        self.tag = check_tag(tag)
         self._pool = b""
         self._at = POOL_BYTES
 

@@ -19,6 +19,7 @@ from roomcast.engineio.engine import Engine
 from roomcast.engineio.environ import Environ
 from roomcast.engineio.session import Session
 from roomcast.engineio.sid import SidSource
+from roomcast.environment import with_environment
 from roomcast.errors import SettingsError
 from roomcast.websocket.frames import binary_frame, split_frames, text_frame
 
@@ -134,7 +135,7 @@ class EngineServer:
     """
 
     def __init__(self, logger: bool | Any = False, async_mode: str | None = None, **options: Any) -> None:
-        read = read_options(options)
+        read = read_options(with_environment(options))
         self.settings = read.settings
         self.handlers: dict[str, Call] = {}
         self.counters = Counters()

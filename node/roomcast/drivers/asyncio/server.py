@@ -11,6 +11,7 @@ from roomcast.drivers.asyncio.engine_server import EngineFacade
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
+from roomcast.environment import with_environment
 from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast.exposition.health import Readiness
 
@@ -47,7 +48,7 @@ class AsyncServer(ServerSurface):
         always_connect = options.pop("always_connect", False)
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
-        super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
+        super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, with_environment(options))
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers
         self.eio = EngineFacade(self.runtime, engineio_logger, async_mode)

@@ -1,0 +1,25 @@
+"""What the environment of the process sets: variables that stand in for options of a server's constructor.
+
+Operators reach a node through them without touching the application. Drivers ask here when they read their options; the
+core and the protocols are told, and never look.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from roomcast.engineio.sid import check_tag
+
+TAG_VARIABLE: Final = "ROOMCAST_TAG"
+
+
+def with_environment(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a server, and what the environment sets where they say nothing; SettingsError names the variable.
+
+    An empty variable is none: that is what a compose file makes of one that its own environment lacks.
+    """
+    tag = os.environ.get(TAG_VARIABLE)
+    if not tag or options.get("tag") is not None:
+        return options
+    return {**options, "tag": check_tag(tag, TAG_VARIABLE)}
