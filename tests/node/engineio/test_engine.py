@@ -1,4 +1,4 @@
-"""The rules that move sessions, played with plain calls: opening, heartbeat, closing, what WebSockets send."""
+"""The rules that move sessions, played with plain calls: opening, closing, what WebSockets send, heartbeat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from roomcast.engineio.admission import Handshake
 from roomcast.engineio.response import Response
 from roomcast.settings import Settings
 from roomcast.websocket.frames import text_frame
-from tests.support.bare_engine import empty, ends, tell
+from tests.support.bare_engine import empty, tell
 from tests.support.played import BareStage, Closing, make_request
 from tests.support.sinks import RecordingTrace
 
@@ -91,50 +91,6 @@ def test_an_engine_without_a_driver_wakes_nobody() -> None:
 
 
 # --- closing ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_get_that_is_held_reads_the_close_packet(stage: BareStage) -> None:
-    client = stage.poller()
-    client.polls()
-    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
-    assert client.received() == ["1"]
-    assert empty(stage)
-
-
-def test_what_was_sent_before_the_close_is_read_before_it(stage: BareStage) -> None:
-    client = stage.poller()
-    client.polls()
-    tell(client, "last words")
-    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
-    assert client.received() == ["4last words", "1"]
-    assert empty(stage)
-
-
-def test_a_client_between_two_gets_reads_everything_and_then_the_close(stage: BareStage) -> None:
-    client = stage.poller()
-    session = client.session
-    tell(client, "a")
-    stage.driver.do(stage.engine.close(session, "server disconnect"))
-    assert ends(stage, client) == ["server disconnect"]
-    assert stage.engine.close(session, "server disconnect") is None
-    assert client.posts("4late").status == 400
-    client.polls()
-    assert client.received() == ["4a"]
-    client.polls()
-    assert client.received() == ["6", "1"]
-    assert ends(stage, client) == ["server disconnect"]
-    assert empty(stage)
-
-
-def test_nobody_waits_for_ever_for_the_last_get(stage: BareStage) -> None:
-    client = stage.poller()
-    stage.driver.now += 20.0
-    stage.driver.flush()  # the engine learns what time it is, while no heartbeat has been due
-    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
-    stage.driver.advance(29.9)
-    assert client.known
-    stage.driver.advance(0.2)
-    assert empty(stage)
 
 
 def test_a_websocket_is_closed_behind_what_was_sent(stage: BareStage) -> None:

@@ -1,4 +1,4 @@
-"""GETs and POSTs of polling sessions, played with plain calls: what each may do, and what it is answered."""
+"""GETs and POSTs of polling sessions, played with plain calls: what each may do, and how it is answered."""
 
 from __future__ import annotations
 
@@ -161,4 +161,51 @@ def test_a_client_that_closes_is_answered_with_a_noop(stage: BareStage) -> None:
     assert client.posts("1").body == b"ok"
     assert [answer.body for answer in client.answers] == [b"6"]
     assert ends(stage, client) == ["client disconnect"]
+    assert empty(stage)
+
+
+# --- the last GET -----------------------------------------------------------------------------------------------------
+
+
+def test_a_get_that_is_held_reads_the_close_packet(stage: BareStage) -> None:
+    client = stage.poller()
+    client.polls()
+    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
+    assert client.received() == ["1"]
+    assert empty(stage)
+
+
+def test_what_was_sent_before_the_close_is_read_before_it(stage: BareStage) -> None:
+    client = stage.poller()
+    client.polls()
+    tell(client, "last words")
+    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
+    assert client.received() == ["4last words", "1"]
+    assert empty(stage)
+
+
+def test_a_client_between_two_gets_reads_everything_and_then_the_close(stage: BareStage) -> None:
+    client = stage.poller()
+    session = client.session
+    tell(client, "a")
+    stage.driver.do(stage.engine.close(session, "server disconnect"))
+    assert ends(stage, client) == ["server disconnect"]
+    assert stage.engine.close(session, "server disconnect") is None
+    assert client.posts("4late").status == 400
+    client.polls()
+    assert client.received() == ["4a"]
+    client.polls()
+    assert client.received() == ["6", "1"]
+    assert ends(stage, client) == ["server disconnect"]
+    assert empty(stage)
+
+
+def test_nobody_waits_for_ever_for_the_last_get(stage: BareStage) -> None:
+    client = stage.poller()
+    stage.driver.now += 20.0
+    stage.driver.flush()  # the engine learns what time it is, while no heartbeat has been due
+    stage.driver.do(stage.engine.close(client.session, "server disconnect"))
+    stage.driver.advance(29.9)
+    assert client.known
+    stage.driver.advance(0.2)
     assert empty(stage)
