@@ -292,6 +292,11 @@ class Stage:
         sid: str = msgspec.json.decode(packet[packet.index("{") :])["sid"]
         return peer, sid
 
+    def asks(self, sid: str) -> None:
+        """The application asks a client in the main namespace for an acknowledgement, on behalf of ``"waiter"``."""
+        _, work = self.node.ask("question", None, "waiter", sid, "/")
+        self.driver.do(work)
+
     def left(self) -> dict[str, int]:
         """What the node's tables still hold when the turn is over."""
         self.driver.flush()
