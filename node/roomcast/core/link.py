@@ -23,9 +23,9 @@ CONTROL = 8  # opcodes from here on are control frames (RFC 6455 5.5)
 class WebSocketLink:
     """One WebSocket: the transport of its session, or a candidate for it.
 
-    ``owner`` is the driver's connection, ``sink`` where it writes; ``paused`` is the driver's to set. A driver that
-    reads
-    bytes calls :meth:`feed`; one that is handed whole messages calls :meth:`message`.
+    ``owner`` is the driver's connection, ``sink`` where it writes. A driver that reads bytes calls :meth:`feed`; one
+    that is handed whole messages calls :meth:`message`. It says with :meth:`pause` and :meth:`resume` whether ``sink``
+    takes more.
     """
 
     __slots__ = ("_deadline", "_since", "engine", "owner", "paused", "peer_closed", "reader", "session", "sink")
@@ -117,6 +117,24 @@ class WebSocketLink:
         if session.candidate is self:
             return self.engine.candidate_lost(session, self, close=True)
         return CloseLink(self)
+
+    @property
+    def carried(self) -> Session | None:
+        """The session whose transport this is; None for a candidate, and after the end."""
+        session = self.session
+        return session if session is not None and session.link is self else None
+
+    def pause(self) -> None:
+        """The transport takes no more for now: what comes waits in the outbox."""
+        self.paused = True
+        if (session := self.carried) is not None:
+            session.outbox.pause()
+
+    def resume(self) -> None:
+        """The transport takes more again."""
+        self.paused = False
+        if (session := self.carried) is not None:
+            session.outbox.resume()
 
     def done(self) -> None:
         """Let go of everything; what still arrives is ignored."""

@@ -73,7 +73,7 @@ async def _poll(runtime: Runtime, session: Session, request: Request, receive: A
         if not answered.done():
             answered.set_result(payload)
 
-    runtime.run([runtime.engine.poll(session, request, answer)])
+    runtime.do(runtime.engine.poll(session, request, answer))
     if answered.done():
         return answered.result()
     gone = asyncio.ensure_future(_disconnected(receive))
@@ -83,7 +83,7 @@ async def _poll(runtime: Runtime, session: Session, request: Request, receive: A
         gone.cancel()
         if not answered.done():
             answered.cancel()
-            runtime.run([runtime.engine.poll_lost(session)])
+            runtime.do(runtime.engine.poll_lost(session))
     return None if answered.cancelled() else answered.result()
 
 
@@ -97,7 +97,7 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
     """A POST: the body within its bounds, then packet by packet; the answer comes after all of them."""
     engine = runtime.engine
     refusal, work = engine.post_begins(session, request)
-    runtime.run([work])
+    runtime.do(work)
     if refusal is not None:
         return refusal
     try:
@@ -106,10 +106,10 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
         runtime.counters.refused.count(error.label)
         engine.post_ends(session)
         if error.status in (None, 408):
-            runtime.run([engine.post_lost(session)])
+            runtime.do(engine.post_lost(session))
         return None if error.status is None else response.empty(error.status, extra=engine.policy.headers(request))
     except asyncio.CancelledError:
-        runtime.run([engine.post_lost(session)])
+        runtime.do(engine.post_lost(session))
         raise
     steps = engine.post(session, request, body, runtime.time())
     until = runtime.time() + SLICE
@@ -119,8 +119,7 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
         except StopIteration as end:
             answer: Response = end.value
             return answer
-        running = runtime.do(work) if work is not None else None
-        waiting = runtime.must_wait(work, running)
+        waiting = runtime.must_wait(work, runtime.do(work))
         if waiting is not None:
             await asyncio.wait((waiting.task,))
         if runtime.time() > until:

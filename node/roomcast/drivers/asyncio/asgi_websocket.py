@@ -80,7 +80,8 @@ class AsgiSocket:
         self._sending = True
         running = self._runtime.starter.start(self._pump())
         if type(running) is Suspended:
-            self._pause()
+            if self.link is not None:
+                self.link.pause()
             self._runtime.later(running, self._pumped)
         else:
             self._sending = False
@@ -100,18 +101,8 @@ class AsgiSocket:
             self.gone()
         elif self._queue:
             self._start()
-        link = self.link
-        if link is not None and not self._sending:
-            link.paused = False
-            if link.session is not None and link.session.link is link:
-                link.session.outbox.resume()
-
-    def _pause(self) -> None:
-        link = self.link
-        if link is not None:
-            link.paused = True
-            if link.session is not None and link.session.link is link:
-                link.session.outbox.pause()
+        if self.link is not None and not self._sending:
+            self.link.resume()
 
 
 def _message(opcode: int, payload: bytes) -> dict[str, Any]:
@@ -143,14 +134,14 @@ async def handle_websocket(runtime: Runtime, request: Request, scope: Any, recei
     elif isinstance(outcome, Upgrade):
         candidate_of: Any = outcome.session
         link.session = candidate_of
-        runtime.run([engine.probe(candidate_of, link, now)])
+        runtime.do(engine.probe(candidate_of, link, now))
     else:
         socket.end(None, "", b"")
     try:
         await _read(runtime, link, receive)
     finally:
         socket.gone()
-        runtime.run([link.lost()])
+        runtime.do(link.lost())
 
 
 async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
@@ -171,8 +162,7 @@ async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
         else:
             runtime.engine.now = now = runtime.time()
             work = link.message(BINARY if text is None else TEXT, payload, now)
-        running = runtime.do(work) if work is not None else None
-        waiting = runtime.must_wait(work, running)
+        waiting = runtime.must_wait(work, runtime.do(work))
         if waiting is not None:
             await asyncio.wait((waiting.task,))
 
@@ -180,8 +170,8 @@ async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
 async def _deny(refusal: Response, scope: Any, send: Any) -> None:
     """Refuse before accepting: with the status where the server can send one, else as it sees fit (403)."""
     if "websocket.http.response" in scope.get("extensions", {}):
-        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers":
-        list(refusal.headers)})
+        head = {"status": refusal.status, "headers": list(refusal.headers)}
+        await send({"type": "websocket.http.response.start", **head})
         await send({"type": "websocket.http.response.body", "body": refusal.body})
     else:
         await send({"type": "websocket.close", "code": 1008})

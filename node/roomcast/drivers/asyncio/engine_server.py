@@ -80,7 +80,7 @@ class EngineFacade:
         engine = self._runtime.engine
         for session in list(engine.sessions.values()) if sid is None else [engine.sessions.get(sid)]:
             if session is not None:
-                self._runtime.run([engine.close(session, "server disconnect")])
+                self._runtime.do(engine.close(session, "server disconnect"))
 
     def create_event(self, *args: Any, **kwargs: Any) -> asyncio.Event:
         """An event of this async mode."""

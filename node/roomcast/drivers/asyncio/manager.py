@@ -34,7 +34,7 @@ class AsyncManager(ManagerSurface):
             node.emit(event, data, target, skip_sid, namespace, volatile)
         else:
             _, work = node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
-            self.server.runtime.run([work])
+            self.server.runtime.do(work)
 
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Put a client into a room; raises as the server's method."""
@@ -70,4 +70,4 @@ class AsyncManager(ManagerSurface):
             (s for name in self.get_namespaces() if (s := self._find(sid, name)) is not None), None
         )
         if socket is not None:
-            self.server.runtime.run([self.server.node.acknowledged(socket, id, list(data))])
+            self.server.runtime.do(self.server.node.acknowledged(socket, id, list(data)))

@@ -140,7 +140,7 @@ class AsyncServer(ServerSurface):
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         answer: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
         asked, work = self.node.ask(event, data, answer, target, namespace or "/")
-        self.runtime.run([work])
+        self.runtime.do(work)
         try:
             async with asyncio.timeout(timeout):
                 args = await answer
@@ -186,9 +186,8 @@ class AsyncServer(ServerSurface):
         """Disconnect a client from a namespace; its connection stays, unless ``close``. Unknown sids are fine."""
         if self.verbose:
             self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
-        if self.runtime.loop is not None:
-            self.node.engine.now = self.runtime.time()
-        running = self.runtime.do_all(self.node.disconnect(sid, namespace or "/", close))
+        self.runtime.look_at_clock()
+        running = self.runtime.do(self.node.disconnect(sid, namespace or "/", close))
         if running is not None and running.task is not asyncio.current_task():
             await asyncio.wait({running.task})
 

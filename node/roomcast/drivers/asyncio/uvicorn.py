@@ -14,8 +14,6 @@ is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
 from __future__ import annotations
 
 import asyncio
-import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from roomcast.core.link import WebSocketLink
@@ -23,9 +21,9 @@ from roomcast.core.work import CallHandler
 from roomcast.drivers.asyncio.asgi_polling import refuse
 from roomcast.drivers.asyncio.deflate import DeflatingSink
 from roomcast.drivers.asyncio.mounts import Route, find_routes, own_proxies
+from roomcast.drivers.asyncio.upgrade_request import path_of, read_request
 from roomcast.engineio import response
 from roomcast.engineio.admission import Handshake, Refusal, Surplus, Upgrade
-from roomcast.engineio.request import Request
 from roomcast.websocket.deflate import inflate
 from roomcast.websocket.frames import FrameReader, close_frame, text_frame
 from roomcast.websocket.handshake import Refused, accept
@@ -34,11 +32,10 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+    from roomcast.engineio.request import Request
+
 # How long (seconds) a client may take to answer a close frame before the connection is cut.
 CLOSE_PATIENCE = 2.0
-# Queries up to this (bytes) are the plain ones that all clients send alike; longer ones may hold a token, and are not
-# shared.
-SHORT_QUERY = 48
 
 
 class SocketIOProtocol(asyncio.Protocol):
@@ -105,8 +102,8 @@ class SocketIOProtocol(asyncio.Protocol):
         link, route = self._link, self._route
         if link is None or route is None:
             return
-        if link.session is not None and link.session.link is link:
-            link.session.outbox.shut()  # a closed transport takes nothing any more
+        if (session := link.carried) is not None:
+            session.outbox.shut()  # a closed transport takes nothing any more
         route.runtime.depart(self._lost)
 
     def _lost(self) -> None:
@@ -115,37 +112,32 @@ class SocketIOProtocol(asyncio.Protocol):
         if link is None or route is None:
             return
         self._link = None
-        route.runtime.engine.deadlines.cancel(self._deadline)
-        route.runtime.do_all(link.lost())
+        runtime = route.runtime
+        runtime.engine.deadlines.cancel(self._deadline)
+        runtime.closing.discard(self)
+        runtime.do(link.lost())
 
     def pause_writing(self) -> None:
         """The transport's buffer is full: what comes now waits in the outbox."""
         if self._delegate is not None:
             self._delegate.pause_writing()
-        link = self._link
-        if link is not None:
-            link.paused = True
-            if link.session is not None and link.session.link is link:
-                link.session.outbox.pause()
+        if self._link is not None:
+            self._link.pause()
 
     def resume_writing(self) -> None:
         """The transport takes more again."""
         if self._delegate is not None:
             self._delegate.resume_writing()
-        link = self._link
-        if link is not None:
-            link.paused = False
-            if link.session is not None and link.session.link is link:
-                link.session.outbox.resume()
+        if self._link is not None:
+            self._link.resume()
 
     def shutdown(self) -> None:
         """uvicorn stops: the session ends in a way that clients answer by connecting again."""
         link, route = self._link, self._route
         if link is None or route is None:
             return
-        session = link.session
-        if session is not None and session.link is link:
-            route.runtime.run([route.runtime.engine.close(session, "server shutting down", 1012)])
+        if (session := link.carried) is not None:
+            route.runtime.do(route.runtime.engine.close(session, "server shutting down", 1012))
         else:
             self.end(1012, "", b"")
 
@@ -154,30 +146,16 @@ class SocketIOProtocol(asyncio.Protocol):
     def _begin(self, data: bytes) -> None:
         """Read the request that asks for the upgrade, and find whose it is."""
         config, app_state = self._config
-        line, _, rest = data.partition(b"\r\n")
-        method, target, version = line.decode("latin-1").split(" ", 2)
-        path, _, query = target.partition("?")
-        routes = find_routes(config)
-        for route in routes:
+        path = path_of(data)
+        for route in find_routes(config):
             if route.matches(path):
                 break
         else:
             self._delegate_to_uvicorn(config, app_state, data)
             return
         transport = self._transport
-        self._secure = secure = transport.get_extra_info("sslcontext") is not None
-        peer, own = _names(transport)
-        request = Request(
-            sys.intern(method),  # what is the same for all idle clients is kept once
-            sys.intern(config.root_path + path),  # as in ASGI, whose paths are whole
-            _shared(query.encode("latin-1")) if len(query) <= SHORT_QUERY else query.encode("latin-1"),
-            b"\r\n" + rest[:-2],
-            "wss" if secure else "ws",
-            _address(peer),
-            _shared(_address(own)),
-            sys.intern(version.removeprefix("HTTP/")),
-            config.root_path + route.root_path,
-        )
+        request = read_request(data, transport, config.root_path, config.root_path + route.root_path)
+        self._secure = request.scheme == "wss"
         self._config = None
         self._route = route
         _release_parser(transport)
@@ -235,7 +213,7 @@ class SocketIOProtocol(asyncio.Protocol):
         self._transport.write(answer.response)
         if isinstance(outcome, Upgrade):
             link.session = cast("Any", outcome.session)
-            runtime.run([engine.probe(cast("Any", outcome.session), link, now)])
+            runtime.do(engine.probe(cast("Any", outcome.session), link, now))
         elif isinstance(outcome, Surplus):
             self.end(None, "", b"")
 
@@ -290,17 +268,13 @@ class SocketIOProtocol(asyncio.Protocol):
         if self._deadline is not None or link.peer_closed:
             transport.close()
         else:
-            self._deadline = route.runtime.engine.deadlines.add(route.runtime.time() + CLOSE_PATIENCE, self._cut)
+            runtime = route.runtime
+            runtime.closing.add(self)
+            self._deadline = runtime.engine.deadlines.add(runtime.time() + CLOSE_PATIENCE, self._cut)
 
     def _cut(self, now: float) -> None:
         """The client never answered the close frame."""
         self._transport.abort()
-
-
-@lru_cache(256)
-def _shared(value: Any) -> Any:
-    """One object for equal values: the addresses that are listened on are few, and so are the queries of handshakes."""
-    return value
 
 
 def _release_parser(transport: Any) -> None:
@@ -313,24 +287,6 @@ def _release_parser(transport: Any) -> None:
     http = transport.get_protocol()
     if hasattr(http, "parser"):
         http.parser = None
-
-
-def _names(transport: Any) -> tuple[Any, Any]:
-    """The names of both ends: uvloop's socket keeps its tuples, where ``peername`` would make new ones for each
-    client.
-    """
-    sock = transport.get_extra_info("socket")
-    try:
-        return sock.getpeername(), sock.getsockname()
-    except OSError:  # the client has gone already
-        return None, None
-
-
-def _address(name: Any) -> Any:
-    """Host and port of a socket's name, which is the same tuple for IPv4; None for a Unix socket."""
-    if not isinstance(name, tuple):
-        return None
-    return name if len(name) == 2 else name[:2]
 
 
 def _then(first: Any, protocol: SocketIOProtocol, data: bytes) -> Any:
