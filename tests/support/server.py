@@ -53,7 +53,7 @@ class ServerProcess:
         self.app = app
         self.flavour = flavour
         self.port = 0
-        self._env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path(), **(env or {})}
+        self._env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": python_path(), **(env or {})}
         self._arguments = list(arguments)
         self._process: subprocess.Popen[bytes] | None = None
         descriptor, name = tempfile.mkstemp(prefix="server-", suffix=".log")
@@ -165,6 +165,6 @@ def _accepts(port: int) -> bool:
     return False
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """What this interpreter can import, the child can import too, however roomcast was installed."""
     return os.pathsep.join([str(ROOT), *(entry for entry in sys.path if entry)])

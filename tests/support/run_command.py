@@ -1,0 +1,126 @@
+"""``roomcast run`` as a process of its own, serving an application that is written into its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time  # time: the process is another one, and tells nobody when it is ready
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.support.patience import PATIENCE
+from tests.support.server import python_path
+
+LOOK_AGAIN = 0.02
+"""Seconds between two looks at what a process has written."""
+
+APP = """
+import asyncio, os
+import roomcast
+
+sio = roomcast.AsyncServer(cors_allowed_origins="*")
+
+@sio.event
+async def echo(sid, value):
+    return value
+
+@sio.event
+async def loop(sid):
+    return type(asyncio.get_running_loop()).__module__
+
+@sio.event
+async def carrier(sid):
+    return [type(session.link.owner).__name__ for session in sio.eio.sockets.values() if session.link]
+
+@sio.event
+def disconnect(sid, reason):
+    print("LEFT", reason, flush=True)
+
+@sio.event
+async def stubborn(sid):
+    await asyncio.sleep(3600)
+
+app = roomcast.ASGIApp(sio, on_shutdown=lambda: print("SHUT DOWN", flush=True))
+
+def make():
+    return app
+
+async def bare(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+def failing():
+    raise RuntimeError("start-up fails")
+
+broken = roomcast.ASGIApp(roomcast.AsyncServer(), on_startup=failing)
+"""
+
+
+class Command:
+    """One ``roomcast run``; what it wrote is in ``output()``."""
+
+    def __init__(self, folder: Path, *arguments: str, start: Sequence[str] = ("-m", "roomcast")) -> None:
+        self._log = folder / "output.txt"
+        command = [sys.executable, *start, *arguments]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wrote(self, pattern: str) -> re.Match[str]:
+        """Wait until it has written this."""
+        deadline = time.monotonic() + 3 * PATIENCE
+        while (found := re.search(pattern, self.output())) is None:
+            ended = self.process.poll()
+            assert ended is None, f"ended with {ended}:\n{self.output()}"
+            assert time.monotonic() < deadline, f"{pattern!r} was never written:\n{self.output()}"
+            time.sleep(LOOK_AGAIN)
+        return found
+
+    @property
+    def base(self) -> str:
+        return self.wrote(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")[1]
+
+    @property
+    def metrics(self) -> str:
+        return self.wrote(r"Metrics and health on (http://127\.0\.0\.1:\d+)/metrics")[1]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Its exit code."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        return self.process.wait(3 * PATIENCE)
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path, *arguments: str, app: str = "served:app", port: bool = True, start: Sequence[str] = ("-m", "roomcast")
+) -> Iterator[Command]:
+    """The command for the length of a ``with`` block; its output is noted on any exception that leaves the block."""
+    (folder / "served.py").write_text(APP)
+    places = ["--port", "0"] if port else []
+    metrics = [] if "--metrics-port" in arguments else ["--metrics-port", "-1"]
+    command = Command(folder, "run", app, *places, *metrics, *arguments, start=start)
+    try:
+        yield command
+    except BaseException as failure:
+        failure.add_note(command.output())
+        raise
+    finally:
+        command.process.kill()
+        command.process.wait()
