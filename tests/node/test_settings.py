@@ -17,6 +17,9 @@ SMALLEST: dict[str, Any] = {
     "max_attachments": 1,
     "max_payload": 1,
     "transports": ("polling",),
+    "max_events_per_second": 0.001,
+    "max_handshakes_per_second": 0.001,
+    "max_handshakes_per_second_per_address": 0.001,
 }
 
 
@@ -42,7 +45,7 @@ def test_the_smallest_that_works(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[(name, value) for name in list(SMALLEST)[:4] for value in (0, -1, float("nan"))],
+        *[(name, value) for name in [*SMALLEST][:4] + [*SMALLEST][-3:] for value in (0, -1, float("nan"))],
         ("max_attachments", 0),
         ("max_attachments", 1_001),
         ("max_payload", 0),

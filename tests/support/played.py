@@ -241,10 +241,13 @@ class Poller:
 
 
 def make_request(
-    query: bytes = b"EIO=4&transport=polling", *headers: tuple[bytes, bytes], method: str = "GET"
+    query: bytes = b"EIO=4&transport=polling",
+    *headers: tuple[bytes, bytes],
+    method: str = "GET",
+    client: tuple[str, int] | None = None,
 ) -> Request:
     """A request to the usual path."""
-    return Request.from_pairs(method, "/socket.io/", query, [(b"host", b"example.org"), *headers])
+    return Request.from_pairs(method, "/socket.io/", query, [(b"host", b"example.org"), *headers], client=client)
 
 
 @cache

@@ -237,6 +237,22 @@ async def test_handshakes_per_second(flavour: Way) -> None:
         assert sio.counters.refused["busy"] == statuses.count(503)
 
 
+@pytest.mark.parametrize("headers", [{}, {"x-forwarded-for": "2001:db8::1"}], ids=["itself", "behind a proxy"])
+async def test_handshakes_per_second_and_address(way: Way, headers: dict[str, str]) -> None:
+    sio = roomcast.AsyncServer(max_handshakes_per_second_per_address=0.001)
+    async with Node(sio, way) as node:
+        await node.open(headers=headers)
+        response = await get(node.base, params=HANDSHAKE, headers=headers)
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) >= 1
+        with pytest.raises(InvalidStatus) as refused:
+            await node.websocket(headers=headers)
+        assert refused.value.response.status_code == 503
+        assert sio.counters.refused["address_rate"] == 2
+        await node.open(headers={"x-forwarded-for": "2001:db8:0:1::1"})
+        assert len(sio.eio.sockets) == 2
+
+
 async def test_events_per_second_pause_the_reading_and_lose_nothing(flavour: Way) -> None:
     watched = Watched(max_events_per_second=100)
     async with Node(watched.sio, flavour) as node:

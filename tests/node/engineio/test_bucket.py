@@ -32,6 +32,20 @@ def test_what_passed_comes_back_with_time() -> None:
     assert bucket.take(1_000.0)
 
 
+def test_it_is_full_again_when_nothing_tells_it_from_a_new_one() -> None:
+    bucket = Bucket(2.0)
+    assert bucket.full(10.0)
+    bucket.take(10.0)
+    assert not bucket.full(10.25)
+    bucket.take(10.25)
+    assert not bucket.full(11.0)
+    assert bucket.full(11.25)
+    assert Bucket(None).full(0.0)
+    seldom = Bucket(0.1)
+    seldom.take(10.0)
+    assert [seldom.full(at) for at in (19.0, 20.5)] == [False, True]
+
+
 @given(st.sampled_from([0.5, 1.0, 4.0, 10.0]), st.lists(st.integers(0, 64), max_size=200))
 def test_no_second_lets_more_pass_than_the_rate_and_what_was_saved(rate: float, pauses: list[int]) -> None:
     bucket = Bucket(rate)

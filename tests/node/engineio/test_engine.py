@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from roomcast.engineio.admission import Handshake
+from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.response import Response
 from roomcast.settings import Settings
 from roomcast.websocket.frames import text_frame
@@ -60,9 +61,9 @@ def test_requests_are_judged_before_any_state(stage: BareStage) -> None:
 def test_a_node_takes_as_many_sessions_as_it_may() -> None:
     stage = BareStage(Settings(max_sessions=2))
     for _ in range(2):
-        assert stage.engine.busy(0.0) is None
+        assert stage.engine.busy(make_request(), 0.0) is None
         stage.poller()
-    refusal = stage.engine.busy(0.0)
+    refusal = stage.engine.busy(make_request(), 0.0)
     assert isinstance(refusal, Response)
     assert refusal.status == 503
     assert dict(refusal.headers)[b"retry-after"] in (b"2", b"3")
@@ -71,13 +72,53 @@ def test_a_node_takes_as_many_sessions_as_it_may() -> None:
 
 def test_a_node_takes_as_many_handshakes_a_second_as_it_may() -> None:
     engine = BareStage(Settings(max_handshakes_per_second=2)).engine
-    assert [engine.busy(0.0) is None for _ in range(3)] == [True, True, False]
-    assert engine.busy(0.5) is None
+    assert [engine.busy(make_request(), 0.0) is None for _ in range(3)] == [True, True, False]
+    assert engine.busy(make_request(), 0.5) is None
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_an_address_begins_as_many_sessions_a_second_as_it_may(offset: int) -> None:
+    stage = BareStage(Settings(max_handshakes_per_second_per_address=3))
+    request, other = (make_request(client=(host, 5)) for host in ("192.0.2.1", "192.0.2.2"))
+    refusals = [stage.engine.busy(request, 0.0) for _ in range(3 + offset)]
+    assert refusals.count(None) == min(3 + offset, 3)
+    assert stage.counts.refused == ["address_rate"] * (offset == 1)
+    assert stage.engine.busy(other, 0.0) is None
+    if offset == 1:
+        refusal = refusals[-1]
+        assert isinstance(refusal, Response)
+        assert refusal.status == 503
+        assert dict(refusal.headers)[b"retry-after"] in (b"2", b"3")
+        assert stage.engine.busy(request, 0.5) is None
+
+
+@pytest.mark.parametrize("client", [None, ("", 0)])
+def test_who_has_no_address_is_not_counted_by_it(client: tuple[str, int] | None) -> None:
+    """As behind a Unix socket, where everybody would be one."""
+    engine = BareStage(Settings(max_handshakes_per_second_per_address=1)).engine
+    assert [engine.busy(make_request(client=client), 0.0) for _ in range(5)] == [None] * 5
+
+
+def test_one_address_does_not_use_up_what_the_node_has_for_all() -> None:
+    stage = BareStage(Settings(max_handshakes_per_second=2, max_handshakes_per_second_per_address=1))
+    clients = [("192.0.2.1", 5)] * 9 + [("192.0.2.2", 5), ("192.0.2.3", 5)]
+    taken = [stage.engine.busy(make_request(client=client), 0.0) is None for client in clients]
+    assert taken == [True] + [False] * 8 + [True, False]
+    assert stage.counts.refused == ["address_rate"] * 8 + ["busy"]
+
+
+def test_a_page_of_another_origin_may_read_that_the_node_is_busy() -> None:
+    stage = BareStage(Settings(max_sessions=0), policy=OriginPolicy("https://elsewhere"))
+    refusal = stage.engine.busy(make_request(b"", (b"origin", b"https://elsewhere")), 0.0)
+    assert refusal is not None
+    headers = dict(refusal.headers)
+    assert headers[b"access-control-allow-origin"] == b"https://elsewhere"
+    assert headers[b"vary"] == b"Origin"
 
 
 def test_a_node_that_stops_takes_nobody(stage: BareStage) -> None:
     stage.engine.accepting = False
-    assert stage.engine.busy(0.0) is not None
+    assert stage.engine.busy(make_request(), 0.0) is not None
 
 
 def test_an_engine_without_a_driver_wakes_nobody() -> None:
