@@ -12,6 +12,8 @@ import msgspec
 
 from roomcast.errors import SettingsError
 
+RATES = ("max_events_per_second", "max_handshakes_per_second", "max_handshakes_per_second_per_address")
+
 
 class Meaning(msgspec.Struct, frozen=True):
     """What a field bounds or times, for the generated table: its unit and what exceeding it answers."""
@@ -63,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_events_per_second: Annotated[float | None, Meaning("events one connection may send; none = no limit", "1/s", "read paused, closed after 10 s")] = None
     max_sessions: Annotated[int | None, Meaning("sessions of this node; none = by the limit of file descriptors", "", "503, Retry-After")] = None
     max_handshakes_per_second: Annotated[float | None, Meaning("new sessions; none = no limit", "1/s", "503, Retry-After")] = None
+    max_handshakes_per_second_per_address: Annotated[float | None, Meaning("new sessions of one IPv4 address or IPv6 /64, at least one at once; none = no limit", "1/s", "503, Retry-After")] = None
 
     # shutdown
     drain_seconds: Annotated[float, Meaning("time over which clients are told to move when the node stops", "s")] = 5.0
@@ -71,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0 seconds, not {getattr(self, name)!r}")
+        for name in RATES:
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise SettingsError(f"{name} must be above 0 a second, or None for no limit, not {rate!r}")
         if not 0 < self.max_attachments <= 1_000:
             raise SettingsError(f"max_attachments must be 1 to 1,000, not {self.max_attachments!r}")
         if self.max_payload < 1:

@@ -43,6 +43,7 @@ REFUSALS = (
     "body_too_slow",
     "content_encoding",
     "busy",
+    "address_rate",
     "namespace",
     "connect_handler",
 )

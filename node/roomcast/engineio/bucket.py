@@ -26,6 +26,10 @@ class Bucket:
         self._tokens -= 1.0
         return True
 
+    def full(self, now: float) -> bool:
+        """Whether as much may pass at this time as through a new one."""
+        return self._rate is None or self._tokens + (now - self._at) * self._rate >= max(1.0, self._rate)
+
     def owe(self, now: float) -> tuple[float, float]:
         """Let one thing pass in any case: (seconds until the next should come, seconds for which it has been so)."""
         if self.take(now) or self._rate is None:

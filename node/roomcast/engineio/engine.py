@@ -13,6 +13,7 @@ from random import randrange
 from typing import Any
 
 from roomcast.engineio import cookies, response
+from roomcast.engineio.addresses import AddressLimit
 from roomcast.engineio.admission import Outcome, admit
 from roomcast.engineio.backlogs import Backlogs
 from roomcast.engineio.bucket import Bucket
@@ -94,6 +95,8 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         self.max_sessions = settings.max_sessions
         self.now = 0.0
         self._bucket = Bucket(settings.max_handshakes_per_second)
+        rate = settings.max_handshakes_per_second_per_address
+        self._addresses = None if rate is None else AddressLimit(rate)
         self._suspects: dict[Outbox, tuple[int, int]] = {}
         self._make_upper = make_upper
         self._split_frames = split_frames
@@ -113,13 +116,22 @@ class Engine(PollingRequests, Upgrades, Backlogs):
         """Judge a request before any state is made (wire.md 1.4)."""
         return admit(request, lookup=self.sessions.get, policy=self.policy, settings=self.settings, upgrade=upgrade)
 
-    def busy(self, now: float) -> Response | None:
+    def busy(self, request: Request, now: float) -> Response | None:
         """The 503 for a new session that this node cannot take now (limits.md); None when it can."""
         full = self.max_sessions is not None and len(self.sessions) >= self.max_sessions
-        if self.accepting and not full and self._bucket.take(now):
-            return None
+        if self.accepting and not full:
+            # the address first: one that comes too often takes nothing away from the others
+            if self._addresses is not None and not self._addresses.take(request.client, now):
+                self.counts.refused.count("address_rate")
+                return self._later(request)
+            if self._bucket.take(now):
+                return None
         self.counts.refused.count("busy")
-        return response.unavailable(RETRY_AFTER + randrange(RETRY_AFTER))
+        return self._later(request)
+
+    def _later(self, request: Request) -> Response:
+        retry_after = RETRY_AFTER + randrange(RETRY_AFTER)
+        return response.unavailable(retry_after, extra=self.policy.headers(request, True))
 
     def extra_headers(self, request: Request) -> Headers:
         """The headers of the answer to a handshake that was admitted: the node's tag, and CORS."""

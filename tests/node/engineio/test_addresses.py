@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from roomcast.engineio.addresses import LONGEST_HOST, MAX_ADDRESSES, AddressLimit, address_of
 from roomcast.engineio.bucket import Bucket
 
-ONE, OTHER = "192.0.2.1", "192.0.2.2"
+ONE, OTHER, THIRD, FOURTH = ((f"192.0.2.{number}", 5) for number in range(1, 5))
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 1])
@@ -29,7 +29,15 @@ def test_everybody_may_come_once() -> None:
 
 def test_each_address_for_itself() -> None:
     limit = AddressLimit(1.0)
-    assert [limit.take(host, 0.0) for host in (ONE, OTHER, ONE, OTHER)] == [True, True, False, False]
+    assert [limit.take(client, 0.0) for client in (ONE, OTHER, ONE, OTHER)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("client", [None, ("", 5)])
+def test_who_has_no_address_passes(client: tuple[str, int] | None) -> None:
+    """As behind a Unix socket, where everybody would be one."""
+    limit = AddressLimit(1.0)
+    assert all(limit.take(client, 0.0) for _ in range(5))
+    assert not len(limit)
 
 
 def test_who_waits_may_come_again_and_trying_costs_nothing() -> None:
@@ -49,9 +57,9 @@ def test_who_may_come_as_if_never_seen_is_forgotten() -> None:
     assert len(limit) == 2
     limit.take(ONE, 0.5)  # gone, and here again
     assert len(limit) == 2
-    limit.take("192.0.2.3", 0.75)
+    limit.take(THIRD, 0.75)
     assert len(limit) == 3
-    limit.take("192.0.2.4", 2.0)
+    limit.take(FOURTH, 2.0)
     assert len(limit) == 1
 
 
@@ -62,7 +70,7 @@ def test_the_table_is_bounded_and_forgets_who_was_seen_longest_ago(offset: int) 
     assert limit.take(OTHER, 0.0)
     assert not limit.take(ONE, 0.0)  # seen later than the other one
     for number in range(MAX_ADDRESSES - 2 + offset):
-        assert limit.take(f"10.0.{number >> 8}.{number & 255}", 0.0)
+        assert limit.take((f"10.0.{number >> 8}.{number & 255}", 5), 0.0)
     assert len(limit) == min(MAX_ADDRESSES, MAX_ADDRESSES + offset)
     assert not limit.take(ONE, 0.0)
     assert limit.take(OTHER, 0.0) is (offset == 1)
@@ -74,9 +82,9 @@ def test_forgetting_lets_nobody_pass_who_would_not_otherwise(visits: list[tuple[
     limit = AddressLimit(2.0)
     buckets = [Bucket(2.0) for _ in range(4)]
     now = 0.0
-    for who, pause in visits:
+    for number, (who, pause) in enumerate(visits):
         now += pause / 64
-        assert limit.take(f"192.0.2.{who}", now) is buckets[who].take(now)
+        assert limit.take((f"192.0.2.{who}", number), now) is buckets[who].take(now)
 
 
 @pytest.mark.parametrize(

@@ -92,13 +92,6 @@ def test_an_address_begins_as_many_sessions_a_second_as_it_may(offset: int) -> N
         assert stage.engine.busy(request, 0.5) is None
 
 
-@pytest.mark.parametrize("client", [None, ("", 0)])
-def test_who_has_no_address_is_not_counted_by_it(client: tuple[str, int] | None) -> None:
-    """As behind a Unix socket, where everybody would be one."""
-    engine = BareStage(Settings(max_handshakes_per_second_per_address=1)).engine
-    assert [engine.busy(make_request(client=client), 0.0) for _ in range(5)] == [None] * 5
-
-
 def test_one_address_does_not_use_up_what_the_node_has_for_all() -> None:
     stage = BareStage(Settings(max_handshakes_per_second=2, max_handshakes_per_second_per_address=1))
     clients = [("192.0.2.1", 5)] * 9 + [("192.0.2.2", 5), ("192.0.2.3", 5)]

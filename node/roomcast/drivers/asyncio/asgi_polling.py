@@ -35,7 +35,7 @@ async def handle_http(runtime: Runtime, request: Request, receive: Any, send: An
     outcome = engine.admit(request, upgrade=False)
     answer: Response | None
     if isinstance(outcome, Handshake):
-        answer = engine.busy(runtime.time()) or engine.open_polling(request, runtime.time())
+        answer = engine.busy(request, runtime.time()) or engine.open_polling(request, runtime.time())
     elif isinstance(outcome, Continue):
         session: Any = outcome.session
         if request.method == "POST":

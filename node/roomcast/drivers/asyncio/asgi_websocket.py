@@ -118,7 +118,7 @@ async def handle_websocket(runtime: Runtime, request: Request, scope: Any, recei
     outcome = engine.admit(request, upgrade=True)
     refusal: Response | None = None
     if isinstance(outcome, Handshake):
-        refusal = engine.busy(runtime.time())
+        refusal = engine.busy(request, runtime.time())
     elif not isinstance(outcome, Upgrade | Surplus):
         refusal = refuse(runtime, request, outcome)
     if refusal is not None:

@@ -188,7 +188,7 @@ class SocketIOProtocol(asyncio.Protocol):
         if isinstance(outcome, Refusal):
             self._refuse(refuse(runtime, request, outcome))
             return
-        if isinstance(outcome, Handshake) and (busy := engine.busy(now)) is not None:
+        if isinstance(outcome, Handshake) and (busy := engine.busy(request, now)) is not None:
             self._refuse(busy)
             return
         settings = engine.settings
