@@ -67,7 +67,7 @@ def test_an_empty_variable_is_none(tag_of: TagOf, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("value", ["abc", "abcde", "ab d", "äbcd", "abcd\n", " n001"])
 def test_a_tag_that_cannot_be_names_the_variable(tag_of: TagOf, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TAG_VARIABLE, value)
-    with pytest.raises(SettingsError, match="^ROOMCAST_TAG: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not"):
+    with pytest.raises(SettingsError, match=r"^ROOMCAST_TAG: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not"):
         tag_of()
 
 
@@ -75,5 +75,5 @@ def test_a_tag_that_cannot_be_names_the_variable(tag_of: TagOf, value: str, monk
 @pytest.mark.parametrize("value", ["abc", "", "abcde", 1234, b"n001"])
 def test_a_tag_that_cannot_be_names_the_option(tag_of: TagOf, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TAG_VARIABLE, "n001")
-    with pytest.raises(SettingsError, match="^tag: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not"):
+    with pytest.raises(SettingsError, match=r"^tag: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not"):
         tag_of(tag=value)

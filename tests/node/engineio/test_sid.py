@@ -30,7 +30,7 @@ def test_nodes_have_different_tags() -> None:
 
 @pytest.mark.parametrize("tag", ["", "abc", "abcde", "ab d", "äbcd", "abc\n", "abcd\n", "ab+/"])
 def test_a_tag_that_cannot_be(tag: str) -> None:
-    with pytest.raises(SettingsError, match="^tag: a node's tag is 4 characters"):
+    with pytest.raises(SettingsError, match=r"^tag: a node's tag is 4 characters"):
         SidSource(tag)
 
 

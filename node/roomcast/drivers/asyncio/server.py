@@ -48,7 +48,8 @@ class AsyncServer(ServerSurface):
         always_connect = options.pop("always_connect", False)
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
-        super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, with_environment(options))
+        options = with_environment(options)
+        super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers
         self.eio = EngineFacade(self.runtime, engineio_logger, async_mode)
