@@ -27,6 +27,7 @@ BAD_IMPORTS = [
     ("node-layers", "node/roomcast/engineio/packet.py", "import roomcast.core.counters"),
     ("node-layers", "node/roomcast/core/counters.py", "import roomcast.exposition.health"),
     ("node-layers", "node/roomcast/exposition/health.py", "import roomcast.drivers.asyncio"),
+    ("node-layers", "node/roomcast/core/options.py", "import roomcast.environment"),
     ("node-layers", "node/roomcast/errors.py", "import roomcast.settings"),
     ("never-wait", "node/roomcast/core/counters.py", "import time"),
     ("never-wait", "node/roomcast/engineio/packet.py", "from concurrent.futures import Future"),

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 
 from roomcast import cli
+from roomcast.engineio.addresses import MAX_ADDRESSES
+from roomcast.environment import TAG_VARIABLE
 from roomcast.exposition.metrics import METRICS
 from roomcast.settings import Settings
 from tests.support.inprocess import Way, serve
@@ -47,6 +49,17 @@ def test_the_numbers_of_the_process_are_those_of_the_code() -> None:
     assert options <= known
     settings = Settings()
     assert f"{settings.ping_interval + settings.ping_timeout:g} s" in TEXT
+
+
+def test_the_ways_to_name_a_node_are_those_of_the_code() -> None:
+    assert f"`{TAG_VARIABLE}=" in TEXT
+    assert "`--tag" in TEXT
+    assert '`AsyncServer(tag="n001")`' in TEXT
+
+
+def test_the_limit_of_addresses_is_that_of_the_code() -> None:
+    assert "`max_handshakes_per_second_per_address`" in TEXT
+    assert f"{MAX_ADDRESSES:,} addresses" in TEXT
 
 
 def _run_parser() -> Any:
