@@ -297,7 +297,7 @@ class Stage:
 
     def asks(self, sid: str) -> None:
         """The application asks a client in the main namespace for an acknowledgement, on behalf of ``"waiter"``."""
-        _, work = self.node.ask("question", None, "waiter", sid, "/")
+        _, work = self.node.ask("question", None, "waiter", sid, "/", None)
         self.driver.do(work)
 
     def left(self) -> dict[str, int]:

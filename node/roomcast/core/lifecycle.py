@@ -10,8 +10,9 @@ import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from roomcast.core.questions import given_up
 from roomcast.core.sockets import CONNECTED, CONNECTING, DOOMED, GONE, LEAVING, Socket
-from roomcast.core.work import CallConnect, CallDisconnect, SettleAck, given_up, several
+from roomcast.core.work import CallConnect, CallDisconnect, SettleAck, several
 from roomcast.engineio.outbox import NOWHERE, Outbox
 from roomcast.errors import PacketError, UnencodableError
 from roomcast.exceptions import ConnectionRefusedError, DisconnectedError
@@ -231,7 +232,7 @@ class Lifecycle:
         acks, socket.acks = socket.acks, None
         if acks is not None:
             for waiter in acks.clear():
-                yield from given_up(waiter, DisconnectedError("the client has gone"))
+                yield from given_up(waiter, socket, DisconnectedError("the client has gone"))
 
     def disconnect_done(self, socket: Socket) -> None:
         """The disconnect handler has ended, or raised: the socket is forgotten either way."""

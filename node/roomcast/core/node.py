@@ -15,9 +15,10 @@ from roomcast.core.counters import Counters
 from roomcast.core.handlers import HandlerTable
 from roomcast.core.hub import Hub
 from roomcast.core.lifecycle import Lifecycle
+from roomcast.core.questions import Question, answered, given_up
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
 from roomcast.core.trace import EventTrace
-from roomcast.core.work import CallHandler, FirstAnswer, SettleAck, given_up, several
+from roomcast.core.work import CallHandler, SettleAck, several
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.engine import Engine
@@ -110,8 +111,7 @@ class Node(Lifecycle):
     ) -> tuple[list[tuple[Socket, int]], Any]:
         """As :meth:`emit`, but every receiver is asked for an answer, which ends ``waiter``.
 
-        Returns whom it asked, each with the id that :meth:`forget_ack` takes, and work: what fell out of a full table
-        ends
+        Returns whom it asked, each with the id of its acknowledgement, and work: what fell out of a full table ends
         with an error.
         """
         body, attachments = self.codec.encode_args([outgoing_name(event), *arguments(data)])
@@ -123,7 +123,7 @@ class Node(Lifecycle):
                 socket.acks = AckTable(self.settings.max_pending_acks)
             ack_id = socket.acks.add(waiter)
             for evicted in socket.acks.take_evicted():
-                work.extend(given_up(evicted, TooManyPendingError(self.settings.max_pending_acks)))
+                work.extend(given_up(evicted, socket, TooManyPendingError(self.settings.max_pending_acks)))
             wrapped = self.codec.wrap_event(namespace, body, len(attachments), ack_id)
             socket.outbox.put(self.unit((wrapped, attachments)))
             asked.append((socket, ack_id))
@@ -172,36 +172,31 @@ class Node(Lifecycle):
         if waiter is None:
             return None
         self.counters.acks_in += 1
-        return SettleAck(waiter.waiter if isinstance(waiter, FirstAnswer) else waiter, tuple(args))
+        return answered(waiter, tuple(args))
 
     def ask(
-        self, event: str, data: Any, waiter: Any, target: Any, namespace: str
-    ) -> tuple[list[tuple[Socket, int]], Any]:
-        """Emit an event whose first answer ends ``waiter``; it ends with an error when nobody is left who could answer.
+        self, event: str, data: Any, waiter: Any, target: Any, namespace: str, timeout: float | None
+    ) -> tuple[Question, Any]:
+        """Emit an event whose first answer ends ``waiter``, at the latest after ``timeout`` seconds (None: never).
 
-        Returns as :meth:`emit_with_ack`.
+        Ends with an error when nobody is left who could answer. Returns the question, and work as
+        :meth:`emit_with_ack`.
         """
-        first = FirstAnswer(waiter)
-        asked, work = self.emit_with_ack(event, data, first, target, None, namespace)
-        first.left = len(asked)
-        if not asked:
-            return asked, SettleAck(waiter, error=DisconnectedError("there is no such client"))
-        return asked, work
-
-    @staticmethod
-    def forget_ack(asked: list[tuple[Socket, int]]) -> None:
-        """The application waits no longer for these answers, so the tables must not either."""
-        for socket, ack_id in asked:
-            if socket.acks is not None:
-                socket.acks.take(ack_id)
+        question = Question(waiter, event, self.engine.deadlines)
+        question.asked, work = self.emit_with_ack(event, data, question, target, None, namespace)
+        if not question.asked:
+            return question, SettleAck(waiter, error=DisconnectedError("there is no such client"))
+        if timeout is not None:
+            question.limit(timeout, self.engine.now)
+        return question, work
 
     # --- what applications ask ----------------------------------------------------------------------------------------
 
-    def socket(self, sid: str, namespace: str, message: str = "Session not found") -> Socket:
-        """The socket of a sid, also while its disconnect handler runs; KeyError with ``message`` otherwise."""
+    def socket(self, sid: str, namespace: str) -> Socket:
+        """The socket of a sid, also while its disconnect handler runs; KeyError otherwise."""
         socket = self.hub.find(sid, namespace)
         if socket is None:
-            raise KeyError(message)
+            raise KeyError("Session not found")
         return socket
 
     def enter_room(self, sid: str, room: Any, namespace: str) -> None:

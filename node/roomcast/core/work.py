@@ -7,7 +7,7 @@ the node that each docstring names, whose answer is more work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,12 +23,10 @@ __all__ = [
     "CallDisconnect",
     "CallHandler",
     "CloseLink",
-    "FirstAnswer",
     "Notify",
     "PauseReading",
     "SettleAck",
     "Several",
-    "given_up",
     "several",
 ]
 
@@ -68,25 +66,6 @@ class SettleAck(msgspec.Struct, frozen=True):
     waiter: Any
     args: tuple[Any, ...] = ()
     error: Exception | None = None
-
-
-class FirstAnswer(msgspec.Struct):
-    """Stands for ``waiter`` in the tables of ``left`` clients that were asked: one answer, or the last of them, ends
-    it.
-    """
-
-    waiter: Any
-    left: int = 0
-
-
-def given_up(waiter: Any, error: Exception) -> Iterator[SettleAck]:
-    """The work when one client will not answer any more."""
-    if isinstance(waiter, FirstAnswer):
-        waiter.left -= 1
-        if waiter.left > 0:
-            return
-        waiter = waiter.waiter
-    yield SettleAck(waiter, error=error)
 
 
 class Notify(msgspec.Struct, frozen=True):

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from roomcast.core.node import arguments, outgoing_name
+from roomcast.core.questions import Question
 from roomcast.core.work import CallConnect, SettleAck
 from roomcast.errors import UnencodableError
 from roomcast.exceptions import DisconnectedError, TooManyPendingError
+from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast.settings import Settings
 from tests.support.played import LATER, Peer, Stage
 
@@ -161,10 +163,12 @@ def test_who_has_gone_is_not_acknowledged(stage: Stage) -> None:
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-def asked(stage: Stage, target: Any = None, waiter: Any = "waiter", namespace: str = "/") -> list[Any]:
-    found, work = stage.node.ask("q", 1, waiter, target, namespace)
+def asked(
+    stage: Stage, target: Any = None, waiter: Any = "waiter", namespace: str = "/", timeout: float | None = None
+) -> Question:
+    question, work = stage.node.ask("q", 1, waiter, target, namespace, timeout)
     stage.driver.do(work)
-    return found
+    return question
 
 
 def test_an_answer_ends_what_waits(stage: Stage) -> None:
@@ -180,9 +184,10 @@ def test_an_answer_ends_what_waits(stage: Stage) -> None:
 
 def test_several_who_are_asked_for_the_first_answer(stage: Stage) -> None:
     (one, _), (two, _) = stage.joins(), stage.joins()
-    found = asked(stage)
+    asked(stage, timeout=60)
     one.sends('430["first"]')
-    stage.node.forget_ack(found)
+    assert stage.left().get("acks") is None
+    assert stage.left().get("deadlines") is None
     two.sends('430["second"]')
     assert stage.driver.settled == [SettleAck("waiter", ("first",))]
     assert stage.left().get("acks") is None
@@ -202,7 +207,7 @@ def test_several_who_are_asked_for_every_answer(stage: Stage) -> None:
 @pytest.mark.parametrize("namespace", ["/", "/nowhere"])
 def test_asking_nobody_ends_at_once(stage: Stage, namespace: str) -> None:
     stage.joins()
-    assert asked(stage, "unknown", namespace=namespace) == []
+    assert asked(stage, "unknown", namespace=namespace, timeout=60).asked == []
     (ended,) = stage.driver.settled
     assert isinstance(ended.error, DisconnectedError)
 
@@ -215,6 +220,42 @@ def test_the_last_of_several_who_go_ends_what_waits(stage: Stage) -> None:
     peers[1].vanishes()
     (ended,) = stage.driver.settled
     assert isinstance(ended.error, DisconnectedError)
+
+
+def test_a_question_ends_at_its_deadline_for_all_who_were_asked(stage: Stage) -> None:
+    (one, _), (two, _) = stage.joins(), stage.joins()
+    asked(stage, timeout=5)
+    stage.driver.advance(4.9)
+    assert stage.driver.settled == []
+    stage.driver.advance(0.2)
+    (ended,) = stage.driver.settled
+    assert isinstance(ended.error, CallTimeoutError)
+    assert "'q' within 5 seconds" in str(ended.error)
+    one.sends("430[]")
+    two.vanishes()
+    assert len(stage.driver.settled) == 1
+    assert stage.left().get("acks") is None
+
+
+def test_the_last_who_goes_ends_a_question_and_its_deadline(stage: Stage) -> None:
+    (one, _), (two, _) = stage.joins(), stage.joins()
+    asked(stage, timeout=5)
+    one.vanishes()
+    two.vanishes()
+    (ended,) = stage.driver.settled
+    assert isinstance(ended.error, DisconnectedError)
+    assert stage.left() == {}
+
+
+def test_a_question_that_is_withdrawn_ends_nothing_later(stage: Stage) -> None:
+    peer, sid = stage.joins()
+    question = asked(stage, sid, timeout=5)
+    question.withdraw()
+    question.withdraw()
+    peer.sends("430[]")
+    stage.driver.advance(10)
+    assert stage.driver.settled == []
+    assert stage.left().get("acks") is None
 
 
 def test_so_many_answers_may_be_awaited_of_one_client() -> None:
@@ -241,11 +282,11 @@ def test_an_answer_that_comes_too_late_is_ignored(stage: Stage) -> None:
     peer, sid = stage.joins()
     socket = stage.node.socket(sid, "/")
     assert stage.node.acknowledged(socket, 0, []) is None
-    found = asked(stage, sid)
+    question = asked(stage, sid)
     peer.vanishes()
     assert len(stage.driver.settled) == 1
     assert stage.node.acknowledged(socket, 0, []) is None
-    stage.node.forget_ack(found)
+    question.withdraw()
     assert len(stage.driver.settled) == 1
 
 

@@ -12,7 +12,6 @@ from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.environment import with_environment
-from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast.exposition.health import Readiness
 
 if TYPE_CHECKING:
@@ -140,15 +139,13 @@ class AsyncServer(ServerSurface):
         if not self.async_handlers:
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         answer: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
-        asked, work = self.node.ask(event, data, answer, target, namespace or "/")
+        self.runtime.look_at_clock()
+        question, work = self.node.ask(event, data, answer, target, namespace or "/", timeout)
         self.runtime.do(work)
         try:
-            async with asyncio.timeout(timeout):
-                args = await answer
-        except TimeoutError as error:
-            raise CallTimeoutError(f"no acknowledgement of {event!r} within {timeout} seconds") from error
+            args = await answer
         finally:
-            self.node.forget_ack(asked)
+            question.withdraw()
         return None if not args else args[0] if len(args) == 1 else args
 
     # --- rooms and sessions -------------------------------------------------------------------------------------------
