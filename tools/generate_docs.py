@@ -25,7 +25,11 @@ SETTINGS_INTRODUCTION = """\
 
 Every limit and interval of a node. Each is a field of `roomcast.settings.Settings`; the options of `AsyncServer` that
 python-socketio has too keep their names and set the field of the same meaning. Below: what it bounds or times, its
-default, and what happens beyond it."""
+default, and what happens beyond it.
+
+No limit, and so not in the table: `tag`, the node's name of four characters, which every sid begins with. It is an
+option of `AsyncServer` too; else the environment variable `ROOMCAST_TAG` sets it, also as `roomcast run --tag`; else
+it is random."""
 
 METRICS_INTRODUCTION = """\
 # Metrics and health
