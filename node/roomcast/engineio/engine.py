@@ -8,7 +8,6 @@ a session can end goes through :meth:`Engine.close`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from random import randrange
 from typing import Any
 
@@ -17,6 +16,7 @@ from roomcast.engineio.addresses import AddressLimit
 from roomcast.engineio.admission import Outcome, admit
 from roomcast.engineio.backlogs import Backlogs
 from roomcast.engineio.bucket import Bucket
+from roomcast.engineio.closing import Closing
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.counts import Counts
 from roomcast.engineio.deadlines import Deadlines
@@ -30,37 +30,23 @@ from roomcast.engineio.packet import (
     open_packet,
     open_tail,
 )
-from roomcast.engineio.polling import CLOSE_BODY, NOOP_BODY, Polling
+from roomcast.engineio.polling import Polling
 from roomcast.engineio.polling_requests import PollingRequests
 from roomcast.engineio.request import Request
 from roomcast.engineio.response import Headers, Response
 from roomcast.engineio.session import Link, Session, Upper
 from roomcast.engineio.sid import SidSource
 from roomcast.engineio.trace import Trace
-from roomcast.engineio.transitions import (
-    CLOSE_LATER,
-    CLOSE_NOW,
-    CLOSE_READ,
-    CLOSING,
-    SESSION,
-)
 from roomcast.engineio.upgrades import Upgrades
-from roomcast.engineio.work import CloseLink, several
 from roomcast.errors import PacketError
 from roomcast.settings import Settings
 
 PING_UNIT = b"\x81\x012"
-# A polling client reads no close packet for these. It knows that it has closed, or it shall come back, which
-# python-socketio's
-# client does not do after a close packet: its next request fails, and then every client does.
-SILENT_REASONS = frozenset({"client disconnect", "server shutting down"})
 # A client that was told to come back does so after 2 to 3 s: with jitter, so that not all come at once.
 RETRY_AFTER = 2
 
-SERVER_CLOSE_REASONS = frozenset({"server disconnect", "parse error", "slow consumer", "server shutting down"})
 
-
-class Engine(PollingRequests, Upgrades, Backlogs):
+class Engine(PollingRequests, Upgrades, Closing, Backlogs):
     """The sessions of one node. ``now`` is the latest time that it was told (seconds, monotonic); drivers that feed
     links set it.
 
@@ -191,66 +177,6 @@ class Engine(PollingRequests, Upgrades, Backlogs):
     def receive_control(self, session: Session, payload: bytes, now: float) -> Any:
         """A WebSocket text message of a session that is not a ``4`` message."""
         return self._control(session, payload, now)[0]
-
-    # --- closing ------------------------------------------------------------------------------------------------------
-
-    def close(
-        self, session: Session, reason: str, code: int | None = None, at_once: bool = False, detail: str = ""
-    ) -> Any:
-        """End a session: exactly once, whatever the cause. ``code`` is the WebSocket close code (None: empty frame).
-
-        With a code the frame's text is ``detail``, or else ``reason``, which is what the application is told. A polling
-        client that the server closes learns of it at its next GET, unless ``at_once``: then its sid is unknown.
-        """
-        if not session.alive:
-            return None
-        work: list[Any] = []
-        if session.candidate is not None:
-            work.append(self.candidate_lost(session, session.candidate, close=True))
-        self.wheel.remove(session)
-        polling = session.polling
-        if polling is not None and reason in SERVER_CLOSE_REASONS and not polling.waiting and not at_once:
-            self._linger(session, polling, reason)
-        else:
-            work.append(self._end(session, polling, reason, code, detail or reason))
-        work.append(session.upper.closed(reason))
-        return several(*work)
-
-    def _end(self, session: Session, polling: Polling | None, reason: str, code: int | None, text: str) -> Any:
-        """Forget a session at once and tell its transport."""
-        work = None
-        session.state = SESSION[session.state, CLOSE_NOW]
-        tail = session.outbox.shut()
-        if polling is not None:
-            polling.outbox = None
-            polling.end(b"".join(tail), NOOP_BODY if reason in SILENT_REASONS else CLOSE_BODY)
-        if session.link is not None:
-            work = CloseLink(session.link, code, text if code else "", b"".join(tail))
-            session.link = None
-        self._forget(session)
-        return work
-
-    def _linger(self, session: Session, polling: Polling, reason: str) -> None:
-        """A polling client that the server has closed learns of it at its next GETs (wire.md 1.10)."""
-        if reason in SILENT_REASONS:
-            polling.goodbye = NOOP_BODY
-        session.state = SESSION[session.state, CLOSE_LATER]
-        due = self.now + self.settings.closing_timeout
-        session.deadline = self.deadlines.add(due, lambda now: self._forget(session))
-
-    def _forget(self, session: Session) -> None:
-        if session.state == CLOSING:
-            session.state = SESSION[CLOSING, CLOSE_READ]
-        session.outbox.shut()
-        session.polling = None
-        self.deadlines.cancel(session.deadline)
-        session.deadline = None
-        self.sessions.pop(session.sid, None)
-
-    def close_some(self, most: int, reason: str, code: int | None) -> Iterator[Any]:
-        """End ``most`` sessions; yields work. A polling client for whom something waits may still fetch it."""
-        for session in list(islice((each for each in self.sessions.values() if each.alive), most)):
-            yield self.close(session, reason, code, at_once=not session.outbox.frames)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

@@ -20,13 +20,19 @@ CLOSE_BODY = b"1"
 # What a client reads that comes back to a session which the server has closed meanwhile (wire.md 1.10).
 NOOP_AND_CLOSE = b"6\x1e1"
 
+NO_FAREWELL = (None, "")
+
 Answer = Callable[[Response], object]
 
 
 class Polling:
-    """The state of the polling transport. ``render`` makes the response of a payload for the request that waits."""
+    """The state of the polling transport. ``render`` makes the response of a payload for the request that waits.
 
-    __slots__ = ("answer", "goodbye", "outbox", "posting", "render", "request", "split")
+    Once the server has closed the session, ``goodbye`` is what the last GET reads, and ``farewell`` is (code, text) of
+    the close frame for a WebSocket that takes the session over all the same.
+    """
+
+    __slots__ = ("answer", "farewell", "goodbye", "outbox", "posting", "render", "request", "split")
 
     def __init__(
         self,
@@ -39,6 +45,7 @@ class Polling:
         self.request: Request | None = None
         self.posting = False
         self.goodbye = NOOP_AND_CLOSE
+        self.farewell: tuple[int | None, str] = NO_FAREWELL
         self.outbox: Outbox | None = None
 
     @property
@@ -82,4 +89,3 @@ class Polling:
     def get_write_buffer_size(self) -> int:
         """Nothing waits here: what cannot be written stays in the outbox."""
         return 0
-

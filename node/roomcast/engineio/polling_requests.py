@@ -7,12 +7,12 @@ from typing import Any
 
 from roomcast.engineio import compression, response
 from roomcast.engineio.payload import split
-from roomcast.engineio.polling import NOOP_AND_CLOSE, NOOP_BODY, Polling
+from roomcast.engineio.polling import CLOSE_BODY, NOOP_AND_CLOSE, NOOP_BODY, Polling
 from roomcast.engineio.request import Request
 from roomcast.engineio.response import Headers, Response
 from roomcast.engineio.session import Session
 from roomcast.engineio.state import EngineState
-from roomcast.engineio.transitions import CLOSING, PROBED
+from roomcast.engineio.transitions import CLOSING_UPGRADING
 from roomcast.errors import PacketError
 
 
@@ -25,7 +25,7 @@ class PollingRequests(EngineState):
         if polling is None:
             answer(response.empty(400))
             return None
-        if session.state == CLOSING:
+        if not session.alive:
             return self._last_poll(session, polling, request, answer)
         if polling.waiting:
             answer(response.empty(400, extra=self.policy.headers(request)))
@@ -35,7 +35,7 @@ class PollingRequests(EngineState):
             session.outbox.paused = False
             session.outbox.taken += 1
             self.flusher.write(session.outbox)
-        elif session.candidate is not None and session.candidate_state == PROBED:  # before, it would poll in circles
+        elif session.probed:  # before, it would poll in circles
             polling.release(NOOP_BODY)
         else:
             session.outbox.paused = False
@@ -43,18 +43,25 @@ class PollingRequests(EngineState):
 
     def _last_poll(
         self, session: Session, polling: Polling, request: Request, answer: Callable[[Response], object]
-    ) -> None:
+    ) -> Any:
         """A GET of a session that the server has closed: first what still waits, then the close packet (wire.md
-        1.10).
+        1.10). Both at once if it is upgrading, since its client may not poll again.
         """
         polling.hold(request, answer)
+        if session.candidate is not None:
+            last = CLOSE_BODY if polling.goodbye == NOOP_AND_CLOSE else NOOP_BODY
+            polling.end(b"".join(session.outbox.take()), last)
+            work = self.candidate_lost(session, session.candidate, close=True)
+            self._forget(session)
+            return work
         if session.outbox.frames:
             polling.write(b"".join(session.outbox.take()))
             if polling.goodbye == NOOP_AND_CLOSE:
-                return
+                return None
         else:
             polling.release(polling.goodbye)
         self._forget(session)
+        return None
 
     def poll_lost(self, session: Session) -> Any:
         """The connection of the GET that waited is gone."""
@@ -64,9 +71,13 @@ class PollingRequests(EngineState):
         return self.close(session, "transport error")
 
     def post_begins(self, session: Session, request: Request) -> tuple[Response | None, Any]:
-        """Judge a POST before its body is read: (refusal or None to read on, work)."""
+        """Judge a POST before its body is read: (refusal or None to read on, work).
+
+        While a session closes and upgrades, POSTs are taken and ignored: a client waits for its POST before it sends
+        ``5``, and a refusal would end its transport.
+        """
         polling = session.polling
-        if polling is None or not session.alive:
+        if polling is None or not (session.alive or session.state == CLOSING_UPGRADING):
             return response.empty(400, extra=self.policy.headers(request)), None
         if polling.posting or request.header(b"content-type") == b"application/octet-stream":
             return response.empty(400, extra=self.policy.headers(request)), self.close(session, "transport error")

@@ -9,7 +9,7 @@ from roomcast.engineio.heartbeat import Beat
 from roomcast.engineio.outbox import Outbox
 from roomcast.engineio.polling import Polling
 from roomcast.engineio.request import Request
-from roomcast.engineio.transitions import CLOSED, OPEN, OPENED, OPENING, SESSION, UPGRADING
+from roomcast.engineio.transitions import CLOSED, OPEN, OPENED, OPENING, PROBED, SESSION, UPGRADING
 
 
 class Upper(Protocol):
@@ -70,6 +70,11 @@ class Session(Beat):
     def upgrading(self) -> bool:
         """Whether a WebSocket is being probed for this session."""
         return self.candidate is not None
+
+    @property
+    def probed(self) -> bool:
+        """Whether that WebSocket has had its ``3probe``: its client polls no more than once before it sends ``5``."""
+        return self.candidate_state == PROBED
 
     @property
     def alive(self) -> bool:

@@ -10,7 +10,7 @@ from roomcast.engineio.counts import Counts
 from roomcast.engineio.deadlines import Deadlines
 from roomcast.engineio.heartbeat import Wheel
 from roomcast.engineio.outbox import Flusher
-from roomcast.engineio.session import Session
+from roomcast.engineio.session import Link, Session
 from roomcast.engineio.trace import Trace
 from roomcast.settings import Settings
 
@@ -35,6 +35,12 @@ class EngineState:
             self, session: Session, reason: str, code: int | None = None, at_once: bool = False, detail: str = ""
         ) -> Any:
             """End a session."""
+
+        def candidate_lost(self, session: Session, link: Link, close: bool = False) -> Any:
+            """Give up a WebSocket that was to take a session over."""
+
+        def _await_last_poll(self, session: Session) -> None:
+            """Keep a session that the server has closed until its client has read so."""
 
         def _forget(self, session: Session) -> None:
             """Let go of a session that has ended."""

@@ -14,6 +14,7 @@ OPENING: Final = "opening"  # admitted; its application has not answered
 OPEN: Final = "open"
 UPGRADING: Final = "upgrading"  # open, carried by polling, with a candidate
 CLOSING: Final = "closing"  # closed by the server; a polling client learns of it at its next GET
+CLOSING_UPGRADING: Final = "closing while upgrading"  # the same, or it learns of it from the candidate, once adopted
 CLOSED: Final = "closed"
 
 # What happens to it
@@ -35,8 +36,10 @@ SESSION: Final[Table] = {
     (OPEN, CLOSE_NOW): CLOSED,
     (UPGRADING, CANDIDATE_LOST): OPEN,
     (UPGRADING, ADOPTED): OPEN,
-    (UPGRADING, CLOSE_LATER): CLOSING,
+    (UPGRADING, CLOSE_LATER): CLOSING_UPGRADING,
     (UPGRADING, CLOSE_NOW): CLOSED,
+    (CLOSING_UPGRADING, CANDIDATE_LOST): CLOSING,
+    (CLOSING_UPGRADING, ADOPTED): CLOSED,
     (CLOSING, CLOSE_READ): CLOSED,
 }
 

@@ -16,6 +16,7 @@ from roomcast.engineio.transitions import (
     CANDIDATE_PACKETS,
     CANDIDATES,
     CARRYING,
+    CLOSING,
     OTHER,
     PROBED,
     SESSION,
@@ -52,43 +53,52 @@ class Upgrades(EngineState):
                 session.polling.release(NOOP_BODY)
             return None
         if session.candidate_state == CARRYING:
-            self._adopt(session, link, now)
-            return None
+            return self._adopt(session, link, now)
         return self.candidate_lost(session, link, close=True)
 
     def candidate_lost(self, session: Session, link: Link, close: bool = False) -> Any:
-        """The probe failed: polling goes on untouched, and another may be tried."""
+        """The probe failed: polling goes on untouched, and another may be tried unless the session is closing."""
         if session.candidate is not link:
             return CloseLink(link) if close else None
         session.state = SESSION[session.state, CANDIDATE_LOST]
         self._drop_candidate(session)
         self.counts.upgrades_failed += 1
+        if session.state == CLOSING:
+            self._await_last_poll(session)
         return CloseLink(link) if close else None
 
     def _drop_candidate(self, session: Session) -> None:
         session.candidate = None
+        session.candidate_state = ""
         self.deadlines.cancel(session.deadline)
         session.deadline = None
 
     def _candidate_late(self, session: Session, link: Link, now: float) -> Any:
         return self.candidate_lost(session, link, close=True)
 
-    def _adopt(self, session: Session, link: Link, now: float) -> None:
-        """The client has sent ``5``: what waits leaves over the WebSocket, in order."""
+    def _adopt(self, session: Session, link: Link, now: float) -> Any:
+        """The client has sent ``5``: what waits leaves over the WebSocket, in order. A close that came meanwhile is
+        done behind it.
+        """
         session.state = SESSION[session.state, ADOPTED]
         self._drop_candidate(session)
-        self.wheel.rearm(session, now)
         polling, session.polling = session.polling, None
         assert polling is not None  # candidates come for sessions that poll
         polling.outbox = None
         polling.release(NOOP_BODY)
         session.transport = "websocket"
+        self.counts.upgrades += 1
+        if self.trace is not None:
+            self.trace.note(session.sid, "Upgrade to websocket successful")
+        if session.closed:
+            tail = b"".join(session.outbox.shut())
+            self._forget(session)
+            return CloseLink(link, *polling.farewell, tail)
+        self.wheel.rearm(session, now)
         session.link = link
         session.outbox.sink = link.sink
         if link.paused:
             session.outbox.pause()
         else:
             session.outbox.resume()
-        self.counts.upgrades += 1
-        if self.trace is not None:
-            self.trace.note(session.sid, "Upgrade to websocket successful")
+        return None

@@ -41,6 +41,17 @@ def test_it_is_upgrading_while_it_has_a_candidate() -> None:
     assert CLOSING in STATES
 
 
+def test_its_candidate_is_probed_until_it_goes() -> None:
+    stage = BareStage()
+    session, visitor = stage.poller().session, stage.visitor()
+    visitor.probes(session)
+    assert not session.probed
+    visitor.sends("2probe")
+    assert session.probed
+    visitor.vanishes()
+    assert not session.probed
+
+
 def test_an_idle_session_is_small() -> None:
     """No dict: there are a hundred thousand of them."""
     assert not hasattr(Session("sid", make_request(), "polling"), "__dict__")
