@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from roomcast.drivers.asyncio.tasks import Body, Starter, Suspended
+from tests.support.coroutines import returning, turns
 from tests.support.patience import PATIENCE
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -106,16 +107,3 @@ async def watched(scenario: Scenario, kind: str) -> None:
     gc.collect()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert complaints == []
-
-
-async def turns(number: int = 3) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-async def returning(value: Any) -> Any:
-    return value
-
-
-async def for_ever() -> None:
-    await asyncio.get_running_loop().create_future()

@@ -15,8 +15,9 @@ import pytest
 
 from roomcast.drivers.asyncio import tasks
 from roomcast.drivers.asyncio.tasks import Starter, Suspended
+from tests.support.coroutines import cleaning_up, for_ever, returning, turns
 from tests.support.patience import PATIENCE
-from tests.support.started import A_MOMENT, LOOPS, Started, Way, every_way, for_ever, returning, run_scenario, turns
+from tests.support.started import A_MOMENT, LOOPS, Started, Way, every_way, run_scenario
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -311,17 +312,10 @@ async def test_an_async_generator_that_is_dropped_is_closed_by_the_loop(way: Way
 def test_a_loop_that_ends_cancels_what_still_runs(loop: str) -> None:
     cleaned: list[str] = []
 
-    async def body() -> None:
-        try:
-            await for_ever()
-        finally:
-            await asyncio.sleep(0)
-            cleaned.append("up")
-
     async def program() -> None:
         starter = Starter(asyncio.get_running_loop())
         starter.start(returning(None))
-        assert type(starter.start(body())) is Suspended
+        assert type(starter.start(cleaning_up(cleaned))) is Suspended
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(program())

@@ -10,8 +10,9 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from tests.support.coroutines import cleaning_up, for_ever, returning, turns
 from tests.support.patience import PATIENCE
-from tests.support.started import A_MOMENT, LOOPS, Started, Way, every_way, for_ever, returning, run_scenario, turns
+from tests.support.started import A_MOMENT, LOOPS, Started, Way, every_way, run_scenario
 
 # --- cancellation -----------------------------------------------------------------------------------------------------
 
@@ -19,15 +20,7 @@ from tests.support.started import A_MOMENT, LOOPS, Started, Way, every_way, for_
 @every_way
 async def test_cancelled_while_it_waits(way: Way) -> None:
     cleaned: list[str] = []
-
-    async def body() -> None:
-        try:
-            await for_ever()
-        finally:
-            await asyncio.sleep(0)
-            cleaned.append("up")
-
-    started = await way.start(body())
+    started = await way.start(cleaning_up(cleaned))
     await turns()
     started.cancel()
     assert await started.error() is asyncio.CancelledError
@@ -37,15 +30,7 @@ async def test_cancelled_while_it_waits(way: Way) -> None:
 @every_way
 async def test_cancelled_before_the_loop_has_turned(way: Way) -> None:
     cleaned: list[str] = []
-
-    async def body() -> None:
-        try:
-            await for_ever()
-        finally:
-            await asyncio.sleep(0)
-            cleaned.append("up")
-
-    started = await way.start(body())
+    started = await way.start(cleaning_up(cleaned))
     started.cancel()
     assert await started.error() is asyncio.CancelledError
     assert cleaned == ["up"]
