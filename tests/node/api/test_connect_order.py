@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import roomcast
+from tests.support.ghosts import leaves_while_connecting
 from tests.support.inprocess import Node, Way, eventually
 
 differs = pytest.mark.differs
@@ -95,20 +96,4 @@ async def test_held_events_of_a_refused_client_are_forgotten(flavour: Way, reply
 @differs
 async def test_a_connection_that_closes_while_the_handler_runs_is_nobodys_ghost(way: Way) -> None:
     sio = roomcast.AsyncServer()
-    entered, go = asyncio.Event(), asyncio.Event()
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> None:
-        await sio.enter_room(sid, "a")
-        entered.set()
-        await go.wait()
-
-    async with Node(sio, way) as node:
-        client = await node.open()
-        await client.ask_to_connect()
-        await entered.wait()
-        await client.send("1")
-        await client.aclose()
-        go.set()
-        await node.empty()
-        assert list(sio.manager.get_namespaces()) == []
+    await leaves_while_connecting(sio, way, lambda sid: sio.enter_room(sid, "a"))

@@ -14,6 +14,7 @@ import websockets
 
 import roomcast
 from tests.support.api_client import Client, Packet
+from tests.support.ghosts import leaves_while_connecting
 from tests.support.inprocess import Node, Way, eventually
 
 pytestmark = pytest.mark.differs
@@ -78,23 +79,7 @@ async def test_defect_04_an_exception_in_a_connect_handler_is_answered_and_leave
 
 
 async def test_defect_05_a_connection_that_closes_in_the_connect_handler_is_no_ghost(way: Way) -> None:
-    sio = roomcast.AsyncServer()
-    entered, go = asyncio.Event(), asyncio.Event()
-
-    @sio.event
-    async def connect(sid: str, environ: dict[str, Any]) -> None:
-        entered.set()
-        await go.wait()
-
-    async with Node(sio, way) as node:
-        client = await node.open()
-        await client.ask_to_connect()
-        await entered.wait()
-        await client.send("1")
-        await client.aclose()
-        go.set()
-        await node.empty()
-        assert list(sio.manager.get_namespaces()) == []
+    await leaves_while_connecting(roomcast.AsyncServer(), way)
 
 
 async def test_defect_06_an_exception_in_a_disconnect_handler_stops_nothing(way: Way) -> None:
