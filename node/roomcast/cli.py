@@ -58,10 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--ssl-certfile", help="TLS certificate")
     command.add_argument("--ssl-keyfile", help="TLS key")
     command.add_argument("--forwarded-allow-ips", help="proxies whose X-Forwarded-* are believed (default: 127.0.0.1)")
-    command.add_argument(
-        "--tag",
-        help=f"this node's name, the first 4 characters of every sid (default: ${TAG_VARIABLE}, else a random one)",
-    )
+    command.add_argument("--tag", help=f"this node's name, 4 characters (default: ${TAG_VARIABLE}, else a random one)")
     command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
     command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
     command.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics, /healthz, /readyz")

@@ -81,8 +81,7 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
         self.max_sessions = settings.max_sessions
         self.now = 0.0
         self._bucket = Bucket(settings.max_handshakes_per_second)
-        rate = settings.max_handshakes_per_second_per_address
-        self._addresses = None if rate is None else AddressLimit(rate)
+        self._addresses = AddressLimit(rate) if (rate := settings.max_handshakes_per_second_per_address) else None
         self._suspects: dict[Outbox, tuple[int, int]] = {}
         self._make_upper = make_upper
         self._split_frames = split_frames
