@@ -1,8 +1,8 @@
 """``roomcast run module:app``: an ASGI application on uvicorn and uvloop, with Socket.IO on the fast path.
 
 Sane production settings: uvloop and httptools, no access log, a deep accept queue, as many open files as the system
-allows,
-metrics and health on a listener of their own, and a garbage collector that does not scan idle clients over and over.
+allows, metrics and health on a listener of their own, and a garbage collector that does not scan idle clients over and
+over.
 """
 
 from __future__ import annotations

@@ -41,8 +41,7 @@ class ConnectionRefusedError(ConnectionError):  # the name that applications imp
     """Raise it in a connect handler to refuse the client.
 
     Without arguments the client reads a standard message; the first argument is the message; one more becomes
-    ``data``, and
-    several more a list of them. ``error_args`` is what goes into the CONNECT_ERROR packet.
+    ``data``, and several more a list of them. ``error_args`` is what goes into the CONNECT_ERROR packet.
     """
 
     def __init__(self, *args: Any) -> None:

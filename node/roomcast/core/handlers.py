@@ -24,8 +24,8 @@ class Call(msgspec.Struct, frozen=True):
     """A handler, ready to be called: ``fn(*prefix, sid, *args)``.
 
     ``prefix`` is the event and the namespace for those registered for all of them. ``asynchronous`` is True when
-    calling
-    ``fn`` gives a coroutine. ``takes`` is how many arguments behind the prefix it can take, None for any number.
+    calling ``fn`` gives a coroutine. ``takes`` is how many arguments behind the prefix it can take, None for any
+    number.
     """
 
     fn: Callable[..., Any]

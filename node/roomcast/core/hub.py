@@ -1,8 +1,7 @@
 """Who is connected here, and who is in which room here.
 
-Every socket knows its rooms, so leaving and disconnecting cost O(rooms of that client), however many others there
-are. The
-room of a socket's own sid is virtual: it is found in the table of sockets and can be joined by nobody.
+Every socket knows its rooms, so leaving and disconnecting cost O(rooms of that client), however many others there are.
+The room of a socket's own sid is virtual: it is found in the table of sockets and can be joined by nobody.
 """
 
 from __future__ import annotations

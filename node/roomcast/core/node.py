@@ -2,8 +2,7 @@
 1.7).
 
 A driver feeds it through the engine, calls its methods for the application, and does the work that comes back. All of
-it
-runs in one thread; the life of a client is in :mod:`roomcast.core.lifecycle`.
+it runs in one thread; the life of a client is in :mod:`roomcast.core.lifecycle`.
 """
 
 from __future__ import annotations

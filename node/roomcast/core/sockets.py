@@ -24,8 +24,7 @@ class Socket:
     """A Socket.IO socket. Fields are changed by :mod:`roomcast.core` only.
 
     ``outbox`` is its connection's, or one that holds back while the connect handler runs. ``rooms`` (in order of
-    joining,
-    without its own), ``session``, ``acks`` and ``held`` are None until something is in them.
+    joining, without its own), ``session``, ``acks`` and ``held`` are None until something is in them.
     """
 
     __slots__ = ("acks", "client", "held", "namespace", "outbox", "reason", "rooms", "session", "sid", "state")

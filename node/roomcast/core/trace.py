@@ -1,8 +1,7 @@
 """What ``logger=True`` and ``engineio_logger=True`` write: the lines that users of this API know.
 
 Both are off by default, and then cost the hot path one comparison with None. Whoever turns them on gets sids, event
-names and
-data in the log; that is what they are for.
+names and data in the log; that is what they are for.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What the node asks a driver to do: values, one at a time, each done before the next packet is parsed (design §3).
 
 A driver knows how to call application code, and nothing else about it: what an outcome means is decided by the method
-of
-the node that each docstring names, whose answer is more work.
+of the node that each docstring names, whose answer is more work.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """All Engine.IO sessions of a node and the rules that move them (wire.md 1), without I/O.
 
 A driver admits a request, opens or finds its session, feeds it what arrives and does the work that comes back. Every
-way
-a session can end goes through :meth:`Engine.close`.
+way a session can end goes through :meth:`Engine.close`.
 """
 
 from __future__ import annotations
@@ -50,9 +49,8 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
     """The sessions of one node. ``now`` is the latest time that it was told (seconds, monotonic); drivers that feed
     links set it.
 
-    ``make_upper(session, now)`` makes the application of a new session. ``split_frames`` takes a unit apart (units
-    are whole
-    WebSocket frames, which this package does not know how to read). ``cookie`` is the incumbent's option.
+    ``make_upper(session, now)`` makes the application of a new session. ``split_frames`` takes a unit apart (units are
+    whole WebSocket frames, which this package does not know how to read). ``cookie`` is the incumbent's option.
     """
 
     def __init__(

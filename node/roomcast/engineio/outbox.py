@@ -25,8 +25,7 @@ FLUSH_BYTES = 65_536
 # wider.
 ONE_TURN_FACTOR = 16
 # A client over its bound gets this long (seconds) to take anything at all before it counts as stuck: its process may
-# not
-# have had a processor meanwhile. Until then it may fall behind to twice the bound.
+# not have had a processor meanwhile. Until then it may fall behind to twice the bound.
 STUCK_AFTER = 0.25
 STUCK_FACTOR = 2
 
@@ -138,10 +137,9 @@ class Outbox:
 class Flusher:
     """Writes the outboxes of one node that have something to write.
 
-    ``wake`` is called when the first outbox of a turn reports; the driver then calls :meth:`flush` once, at the end
-    of the
-    turn. ``on_slow(owner)`` is told of an outbox that is over its hard bound, ``on_suspect(outbox)`` of one over its
-    bound; neither may call back into this object at once.
+    ``wake`` is called when the first outbox of a turn reports; the driver then calls :meth:`flush` once, at the end of
+    the turn. ``on_slow(owner)`` is told of an outbox that is over its hard bound, ``on_suspect(outbox)`` of one over
+    its bound; neither may call back into this object at once.
     """
 
     __slots__ = (

@@ -63,8 +63,7 @@ class JsonCodec:
     @property
     def plain_decoder(self) -> Callable[[bytes], list[Any]]:
         """Decodes the JSON arrays that nearly everybody sends, in one call of C; raises ValueError or RecursionError
-        for all
-        others, valid or not, which :meth:`decode_text` judges then.
+        for all others, valid or not, which :meth:`decode_text` judges then.
         """
         return self._decode_list
 

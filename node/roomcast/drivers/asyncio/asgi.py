@@ -29,9 +29,8 @@ class ASGIApp:
     """Serves a Socket.IO (or Engine.IO) server, static files and another ASGI application, in this order.
 
     ``socketio_path`` is where the server answers, with or without slashes; None gives it every request.
-    ``static_files``
-    maps URLs to files. ``on_startup`` and ``on_shutdown`` are plain or coroutine functions; the other application's
-    lifespan runs as well.
+    ``static_files`` maps URLs to files. ``on_startup`` and ``on_shutdown`` are plain or coroutine functions; the other
+    application's lifespan runs as well.
     """
 
     def __init__(

@@ -25,11 +25,9 @@ class AsyncServer(ServerSurface):
     """A Socket.IO server for asyncio. All methods must be called in the thread of its event loop.
 
     ``logger`` is False (errors only), True (INFO) or a logger; ``serializer`` is ``"default"`` or ``"msgpack"``;
-    ``json``
-    any object with ``dumps`` and ``loads``. With ``async_handlers=False`` the handlers of one client run one after
-    another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO options
-    that
-    users know are keywords too; unknown ones warn.
+    ``json`` any object with ``dumps`` and ``loads``. With ``async_handlers=False`` the handlers of one client run one
+    after another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO
+    options that users know are keywords too; unknown ones warn.
     """
 
     namespace_class = AsyncNamespace
@@ -90,9 +88,8 @@ class AsyncServer(ServerSurface):
         """Send an event to a client, a room, a collection of those, or (``to=None``) everybody in the namespace.
 
         A tuple as ``data`` is several arguments. ``skip_sid`` is a sid or a collection. ``callback`` is called with
-        each
-        receiver's acknowledgement, as a task. ``volatile`` events are dropped for clients that are behind. Never waits.
-        Raises UnencodableError (a TypeError) and ValueError before anything is sent.
+        each receiver's acknowledgement, as a task. ``volatile`` events are dropped for clients that are behind. Never
+        waits. Raises UnencodableError (a TypeError) and ValueError before anything is sent.
         """
         await self.manager.emit(
             event,

@@ -6,9 +6,8 @@ Socket.IO server of the application; every other WebSocket goes to uvicorn's own
 
     uvicorn --ws roomcast.drivers.asyncio.uvicorn:SocketIOProtocol app:app
 
-Applications that wrap the server in middleware of their own are served by the ordinary ASGI path, so nothing that
-they check
-is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
+Applications that wrap the server in middleware of their own are served by the ordinary ASGI path, so nothing that they
+check is ever passed by (see :mod:`roomcast.drivers.asyncio.mounts`).
 """
 
 from __future__ import annotations
@@ -281,8 +280,7 @@ def _release_parser(transport: Any) -> None:
     """Break the cycle between uvicorn's HTTP protocol and its parser, which both have done their work.
 
     Otherwise each upgrade leaves several KB to the garbage collector: 1.4 KB per client of resident memory, and a
-    third of
-    what connecting costs.
+    third of what connecting costs.
     """
     http = transport.get_protocol()
     if hasattr(http, "parser"):
