@@ -4,6 +4,8 @@ on, it reads what was sent to it before the close, then the close, and nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from roomcast.engineio.transitions import CLOSED, CLOSING, CLOSING_UPGRADING
@@ -29,6 +31,10 @@ def probed(stage: BareStage) -> tuple[Poller, Peer]:
     return client, visitor
 
 
+def is_open(visitor: Peer) -> bool:
+    return visitor.closing is None
+
+
 def closes(stage: BareStage, client: Poller, reason: str = "server disconnect", code: int | None = None) -> None:
     """The server ends the session."""
     stage.driver.do(stage.engine.close(client.session, reason, code))
@@ -49,7 +55,7 @@ def test_the_websocket_carries_what_waits_and_is_closed_behind_it(stage: BareSta
     tell(client, "a", "b")
     closes(stage, client)
     assert ends(stage, client) == ["server disconnect"]
-    assert visitor.closing is None
+    assert is_open(visitor)
     assert session.state == CLOSING_UPGRADING
     assert not session.alive
     visitor.sends("5")
@@ -99,7 +105,7 @@ def test_a_server_that_stops_tells_the_websocket_to_come_back(stage: BareStage, 
     client, visitor = probed(stage)
     tell(client, *owed)
     stops(stage)
-    assert visitor.closing is None
+    assert is_open(visitor)
     visitor.sends("5")
     assert visitor.received() == [f"4{text}" for text in owed]
     assert visitor.closing == Closing(1012, "server shutting down")
@@ -119,7 +125,7 @@ def test_the_client_is_asked_for_no_sign_of_life() -> None:
 
 # --- the client does not ----------------------------------------------------------------------------------------------
 
-LOSSES = {
+LOSSES: dict[str, Callable[[Peer], object]] = {
     "leaves": Peer.leaves,
     "vanishes": Peer.vanishes,
     "some packet": lambda visitor: visitor.sends("4a"),
@@ -152,7 +158,7 @@ def test_a_close_buys_the_candidate_no_time(stage: BareStage) -> None:
     stage.driver.advance(9.0)
     closes(stage, client)
     stage.driver.advance(0.9)
-    assert visitor.closing is None
+    assert is_open(visitor)
     stage.driver.advance(0.2)
     assert visitor.closing == EMPTY_FRAME
     assert client.known
@@ -169,17 +175,32 @@ def test_nobody_waits_for_ever_for_a_client_that_does_nothing(stage: BareStage) 
     assert empty(stage)
 
 
-@pytest.mark.parametrize("owed", [[], ["a", "b"]], ids=["nothing waits", "something waits"])
-def test_a_get_is_answered_with_everything_at_once(stage: BareStage, owed: list[str]) -> None:
-    """A client that has read ``3probe`` may have its last GET on the way: after it, it polls no more."""
+def test_a_get_reads_what_waits_and_the_next_one_the_close(stage: BareStage) -> None:
     client, visitor = probed(stage)
-    tell(client, *owed)
+    tell(client, "a", "b")
     closes(stage, client)
     client.polls()
-    assert client.received() == [*(f"4{text}" for text in owed), "1"]
+    assert client.received() == ["4a", "4b"]
+    assert is_open(visitor)
+    client.polls()
+    assert client.received() == ["6", "1"]
     assert visitor.closing == EMPTY_FRAME
     visitor.sends("5")
     assert (stage.counts.upgrades, stage.counts.upgrades_failed) == (0, 1)
+    assert empty(stage)
+
+
+def test_a_get_that_was_on_its_way_is_the_last_of_a_client_that_goes_on(stage: BareStage) -> None:
+    """A client that has read ``3probe`` waits for its GET, polls no more and sends ``5``."""
+    client, visitor = probed(stage)
+    tell(client, "a")
+    closes(stage, client)
+    client.polls()
+    assert client.received() == ["4a"]
+    visitor.sends("5")
+    assert visitor.received() == []
+    assert visitor.closing == EMPTY_FRAME
+    assert (stage.counts.upgrades, stage.counts.upgrades_failed) == (1, 0)
     assert empty(stage)
 
 
@@ -188,7 +209,7 @@ def test_a_post_that_was_on_its_way_is_accepted_and_ignored(stage: BareStage) ->
     client, visitor = probed(stage)
     tell(client, "a")
     closes(stage, client)
-    for body in ("4late", "1", "nonsense"):
+    for body in ("4late", "nonsense"):
         assert client.posts(body).body == b"ok"
     assert stage.applications[client.sid].messages == []
     visitor.sends("5")
@@ -210,12 +231,30 @@ def test_posts_that_no_session_may_do_are_refused(stage: BareStage) -> None:
     assert empty(stage)
 
 
-def test_a_get_at_a_server_that_stops_reads_no_close_packet(stage: BareStage) -> None:
-    client, _ = probed(stage)
+def test_a_client_that_closes_too_is_forgotten(stage: BareStage) -> None:
+    client, visitor = probed(stage)
+    tell(client, "a")
+    closes(stage, client)
+    assert client.posts("1").body == b"ok"
+    assert visitor.closing == EMPTY_FRAME
+    assert ends(stage, client) == ["server disconnect"]
+    assert empty(stage)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_get_at_a_server_that_stops_reads_no_close_packet(stage: BareStage, goes_on: bool) -> None:
+    client, visitor = probed(stage)
     tell(client, "a")
     stops(stage)
     client.polls()
-    assert client.received() == ["4a", "6"]
+    assert client.received() == ["4a"]
+    if goes_on:
+        visitor.sends("5")
+        assert visitor.closing == Closing(1012, "server shutting down")
+    else:
+        client.polls()
+        assert client.received() == ["6"]
+        assert visitor.closing == EMPTY_FRAME
     assert empty(stage)
 
 

@@ -180,7 +180,11 @@ def test_what_was_sent_before_the_close_is_read_before_it(stage: BareStage) -> N
     client.polls()
     tell(client, "last words")
     stage.driver.do(stage.engine.close(client.session, "server disconnect"))
-    assert client.received() == ["4last words", "1"]
+    # apart from the close packet: socket.io-client handles that one first, and drops what came with it
+    assert client.received() == ["4last words"]
+    client.polls()
+    assert client.received() == ["6", "1"]
+    assert ends(stage, client) == ["server disconnect"]
     assert empty(stage)
 
 
@@ -191,7 +195,7 @@ def test_a_client_between_two_gets_reads_everything_and_then_the_close(stage: Ba
     stage.driver.do(stage.engine.close(session, "server disconnect"))
     assert ends(stage, client) == ["server disconnect"]
     assert stage.engine.close(session, "server disconnect") is None
-    assert client.posts("4late").status == 400
+    assert client.posts("4late").body == b"ok"  # a refusal would end the client's transport before it reads anything
     client.polls()
     assert client.received() == ["4a"]
     client.polls()
