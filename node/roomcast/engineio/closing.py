@@ -35,7 +35,7 @@ class Closing(EngineState):
         self.wheel.remove(session)
         polling = session.polling
         farewell = (code, (detail or reason) if code else "")
-        if polling is None or polling.waiting or at_once or reason not in SERVER_CLOSE_REASONS:
+        if polling is None or at_once or reason not in SERVER_CLOSE_REASONS or _reads_it_now(session, polling, reason):
             work = self._end(session, polling, reason, farewell)
         else:
             work = self._linger(session, polling, reason, farewell)
@@ -59,6 +59,8 @@ class Closing(EngineState):
         """Keep a session until its client has read what waits for it: by its next GETs, or, where it has a candidate
         that was probed, over that one.
         """
+        if polling.waiting:
+            self.flusher.write(session.outbox)
         if reason in SILENT_REASONS:
             polling.goodbye = NOOP_BODY
         polling.farewell = farewell
@@ -81,6 +83,12 @@ class Closing(EngineState):
         due = self.now + self.settings.closing_timeout
         session.deadline = self.deadlines.add(due, lambda now: self._forget(session))
 
+    def _abandon(self, session: Session) -> Any:
+        """Forget a session that has ended, and its candidate: its client has read everything, or has closed, too."""
+        work = self._give_candidate_up(session)
+        self._forget(session)
+        return work
+
     def _forget(self, session: Session) -> None:
         if session.state == CLOSING:
             session.state = SESSION[CLOSING, CLOSE_READ]
@@ -94,3 +102,10 @@ class Closing(EngineState):
         """End ``most`` sessions; yields work."""
         for session in list(islice((each for each in self.sessions.values() if each.alive), most)):
             yield self.close(session, reason, code)
+
+
+def _reads_it_now(session: Session, polling: Polling, reason: str) -> bool:
+    """Whether the GET that waits can be answered with all that there is. A close packet goes alone: socket.io-client
+    puts messages off by a turn, closes first, and then drops them.
+    """
+    return polling.waiting and (not session.outbox.frames or reason in SILENT_REASONS)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from roomcast.engineio import compression, response
+from roomcast.engineio.packet import CLOSE_PACKET
 from roomcast.engineio.payload import split
-from roomcast.engineio.polling import CLOSE_BODY, NOOP_AND_CLOSE, NOOP_BODY, Polling
+from roomcast.engineio.polling import NOOP_AND_CLOSE, NOOP_BODY, Polling
 from roomcast.engineio.request import Request
 from roomcast.engineio.response import Headers, Response
 from roomcast.engineio.session import Session
 from roomcast.engineio.state import EngineState
-from roomcast.engineio.transitions import CLOSING_UPGRADING
 from roomcast.errors import PacketError
 
 
@@ -45,23 +45,16 @@ class PollingRequests(EngineState):
         self, session: Session, polling: Polling, request: Request, answer: Callable[[Response], object]
     ) -> Any:
         """A GET of a session that the server has closed: first what still waits, then the close packet (wire.md
-        1.10). Both at once if it is upgrading, since its client may not poll again.
+        1.10). Where it has a candidate, the first GET may have been on its way and be the last.
         """
         polling.hold(request, answer)
-        if session.candidate is not None:
-            last = CLOSE_BODY if polling.goodbye == NOOP_AND_CLOSE else NOOP_BODY
-            polling.end(b"".join(session.outbox.take()), last)
-            work = self.candidate_lost(session, session.candidate, close=True)
-            self._forget(session)
-            return work
         if session.outbox.frames:
-            polling.write(b"".join(session.outbox.take()))
-            if polling.goodbye == NOOP_AND_CLOSE:
+            self.flusher.write(session.outbox)
+            if polling.goodbye == NOOP_AND_CLOSE or session.candidate is not None:
                 return None
         else:
             polling.release(polling.goodbye)
-        self._forget(session)
-        return None
+        return self._abandon(session)
 
     def poll_lost(self, session: Session) -> Any:
         """The connection of the GET that waited is gone."""
@@ -73,11 +66,11 @@ class PollingRequests(EngineState):
     def post_begins(self, session: Session, request: Request) -> tuple[Response | None, Any]:
         """Judge a POST before its body is read: (refusal or None to read on, work).
 
-        While a session closes and upgrades, POSTs are taken and ignored: a client waits for its POST before it sends
-        ``5``, and a refusal would end its transport.
+        While a session closes, POSTs are taken and ignored: a refusal would end the client's transport before it has
+        read what waits for it.
         """
         polling = session.polling
-        if polling is None or not (session.alive or session.state == CLOSING_UPGRADING):
+        if polling is None:
             return response.empty(400, extra=self.policy.headers(request)), None
         if polling.posting or request.header(b"content-type") == b"application/octet-stream":
             return response.empty(400, extra=self.policy.headers(request)), self.close(session, "transport error")
@@ -99,7 +92,9 @@ class PollingRequests(EngineState):
             return response.empty(400, extra=headers)
         for packet in packets:
             if not session.alive:
-                break
+                if packet == CLOSE_PACKET and (last := self._abandon(session)) is not None:
+                    yield last
+                continue
             work, valid = self._polled_packet(session, packet, now)
             if work is not None:
                 yield work

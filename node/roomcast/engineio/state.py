@@ -42,6 +42,9 @@ class EngineState:
         def _await_last_poll(self, session: Session) -> None:
             """Keep a session that the server has closed until its client has read so."""
 
+        def _abandon(self, session: Session) -> Any:
+            """Let go of a session that has ended, and of its candidate."""
+
         def _forget(self, session: Session) -> None:
             """Let go of a session that has ended."""
 
