@@ -158,7 +158,7 @@ async def _read(runtime: Runtime, link: WebSocketLink, receive: Any) -> None:
         if runtime.engine.trace is not None and link.session is not None:
             runtime.engine.trace.received(link.session.sid, payload, text is None)
         if len(payload) > limit:
-            work = link.fail(TOO_BIG, "message too long")
+            work = link.fail(TOO_BIG, "message too big")
         else:
             runtime.engine.now = now = runtime.time()
             work = link.message(BINARY if text is None else TEXT, payload, now)

@@ -135,9 +135,12 @@ class SocketIOProtocol(asyncio.Protocol):
         link, route = self._link, self._route
         if link is None or route is None:
             return
+        engine = route.runtime.engine
         if (session := link.carried) is not None:
-            route.runtime.do(route.runtime.engine.close(session, "server shutting down", 1012))
+            route.runtime.do(engine.close(session, "server shutting down", 1012))
         else:
+            if link.session is not None:
+                engine.candidate_lost(link.session, link)
             self.end(1012, "", b"")
 
     # --- the handshake ------------------------------------------------------------------------------------------------

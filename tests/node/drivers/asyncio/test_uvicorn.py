@@ -404,3 +404,18 @@ async def test_a_client_that_its_own_handler_disconnects_can_answer_the_close() 
         assert await raw.wire.reader.read() == b""
         assert asyncio.get_running_loop().time() - began < fast_path.CLOSE_PATIENCE / 2
         await node.empty()
+
+
+async def test_a_candidate_of_a_server_that_stops_is_no_candidate_any_more() -> None:
+    """uvicorn closes all WebSockets before the application's lifespan ends; its session does not wait for the probe."""
+    sio = roomcast.AsyncServer(namespaces=["/"])
+    async with Node(sio, FAST) as node:
+        client = await node.polling()
+        await client.connect()
+        candidate = await client.probe()
+        node.keep(candidate)
+        (session,) = sio.node.engine.sessions.values()
+        link: Any = session.candidate
+        link.owner.shutdown()
+        assert session.candidate is None
+        await eventually(lambda: not link.owner._state.connections)
