@@ -83,6 +83,12 @@ def add_events(sio: socketio.AsyncServer) -> None:
         await sio.disconnect(sid)
 
     @sio.event
+    async def dismiss(sid: str, whom: str, close: bool) -> None:
+        for words in ("text", b"bytes"):
+            await sio.emit("last words", words, to=whom)
+        await sio.disconnect(whom, close=close)
+
+    @sio.event
     async def message(sid: str, text: str) -> None:
         await sio.send(text, to=sid)
 

@@ -201,6 +201,31 @@ def test_silence(node: str, interop: ServerProcess, client: str, transport: str)
     assert saw["client"][0]["reason"] in CONNECTION_LOST
 
 
+def check_farewells(node: str, server: ServerProcess, client: str, transport: str, **how: Any) -> None:
+    """Every client heard all that was sent to it, then that the server disconnected it, each once."""
+    saw = play(node, server, "farewells", client, transport, closes=[False, True], **how)
+    tags = [f"{moment}, {end}" for moment in how["moments"] for end in ("only disconnected", "and closed")]
+    heard = [["last words", "text"], ["last words", {"bytes": b"bytes".hex()}], ["disconnect", "io server disconnect"]]
+    assert saw["client"] == [{"tag": tag, "heard": heard} for tag in tags]
+    assert saw["server"] == [{"tag": tag, "reason": "server disconnect"} for tag in tags]
+
+
+@every_client
+@every_transport
+@every_parser
+def test_last_words(node: str, interop: ServerProcess, client: str, transport: str, parser: str) -> None:
+    """``emit`` and then ``disconnect``; DISCONNECT comes before the connection is closed, so that is the reason."""
+    moments = ["just connected", "asking", "idle"]
+    check_farewells(node, interop, client, transport, moments=moments, **PARSERS[parser])
+
+
+@every_client
+@every_parser
+def test_last_words_while_upgrading(node: str, interop: ServerProcess, client: str, parser: str) -> None:
+    moments = ["upgrade began", "upgrade probed", "polling paused"]
+    check_farewells(node, interop, client, "upgrade", moments=moments, byHand=True, **PARSERS[parser])
+
+
 @pytest.mark.parametrize("graceful", [True, False], ids=["stopped", "killed"])
 def test_restart(node: str, graceful: bool) -> None:
     """Every client comes back by itself after the server was restarted, and finds it working."""

@@ -128,6 +128,69 @@ async function reasons(stage) {
   }
 }
 
+/** Begin the upgrade of a socket that was made with `upgrade: false`. The method has a second name in newer versions. */
+function upgrade({ io: { engine } }) {
+  (engine._probe || engine.probe).call(engine, "websocket");
+}
+
+/** The moments at which a client is dismissed, by what it asks for itself or while it knows nothing of it. */
+const MOMENTS = {
+  "just connected": async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    dismiss(socket);
+  },
+  asking: async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    await stage.upgraded(socket);
+    dismiss(socket);
+  },
+  idle: async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    await stage.upgraded(socket);
+    await dismiss(other);
+  },
+  "upgrade began": async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    upgrade(socket);
+    await dismiss(other);
+  },
+  "upgrade probed": async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    socket.io.engine.once("upgrading", () => dismiss(other));
+    upgrade(socket);
+  },
+  // It polls no more, and what it says next, after the server has closed, is that it goes on with the WebSocket.
+  "polling paused": async (stage, socket, other, dismiss) => {
+    await stage.event(socket, "connect");
+    const { transport } = socket.io.engine;
+    const { pause } = transport;
+    transport.pause = (paused) => pause.call(transport, () => dismiss(other).then(paused));
+    upgrade(socket);
+  },
+};
+
+async function farewells(stage) {
+  const { moments, closes, byHand } = stage.settings;
+  const other = await stage.connected("/");
+  const observer = await stage.connected("/observer", { manager: other.io });
+  const told = [];
+  for (const moment of moments) {
+    for (const close of closes) {
+      const tag = `${moment}, ${close ? "and closed" : "only disconnected"}`;
+      const socket = stage.socket("/", { auth: { tag }, upgrade: !byHand });
+      const heard = [];
+      for (const name of ["last words", "disconnect"]) socket.on(name, (...args) => heard.push([name, args[0]]));
+      told.push({ tag, heard });
+      const here = new Promise((resolve) => socket.once("disconnect", resolve));
+      const there = stage.event(observer, "left");
+      await MOMENTS[moment](stage, socket, other, (by) => stage.acked(by, "dismiss", socket.id, close));
+      await here;
+      stage.saw("server", (await there)[0]);
+    }
+  }
+  for (const client of told) stage.saw("client", client);
+}
+
 async function restart(stage) {
   const socket = stage.socket("/", { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 });
   const pids = [];
@@ -144,4 +207,4 @@ async function restart(stage) {
   socket.off("disconnect");
 }
 
-module.exports = { events, binary, acks, namespaces, refusal, order, reasons, restart };
+module.exports = { events, binary, acks, namespaces, refusal, order, reasons, farewells, restart };
