@@ -48,6 +48,7 @@ class PythonClient:
         with contextlib.suppress(TimeoutError):
             self.leave()
         if self._loop and self._thread:
+            asyncio.run_coroutine_threadsafe(self._let_go(), self._loop).result(PATIENCE)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
             self._loop.close()
@@ -56,6 +57,15 @@ class PythonClient:
             # The clients leave sockets to the garbage collector; their warnings must not fail some later test.
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
+
+    async def _let_go(self) -> None:
+        """End what this client leaves running: it would end in the garbage collector, in the middle of a later test."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self.client.eio.http is not None:
+            await self.client.eio.http.close()
 
     def connect(self, url: str, namespaces: tuple[str, ...] = ("/",), **options: Any) -> None:
         """Connect to the namespaces. Raises ``socketio.exceptions.ConnectionError`` if one of them refuses."""
