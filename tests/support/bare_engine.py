@@ -18,6 +18,15 @@ def ends(stage: BareStage, client: Poller | Peer) -> list[str]:
     return stage.applications[sid].ends
 
 
+def polled(client: Poller, times: int) -> list[list[str]]:
+    """What so many GETs read, one after the other."""
+    answers = []
+    for _ in range(times):
+        client.polls()
+        answers.append(client.received())
+    return answers
+
+
 def empty(stage: BareStage) -> bool:
     """Whether nothing is left of any session."""
     engine = stage.engine

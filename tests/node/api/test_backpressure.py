@@ -10,6 +10,7 @@ import pytest
 import roomcast
 from tests.support.api_client import Packet, PollingClient
 from tests.support.inprocess import Node, Way, eventually
+from tests.support.limits import AROUND
 
 pytestmark = pytest.mark.differs
 
@@ -70,7 +71,7 @@ async def judged(watched: Watched, beyond: bool) -> None:
             await eventually(lambda: watched.ended, within=0.8)
 
 
-@pytest.mark.parametrize("offset", [-1, 0, 1])
+@AROUND
 async def test_the_bound_in_packets(flavour: Way, offset: int) -> None:
     watched = Watched(max_backlog_packets=50)
     async with Node(watched.sio, flavour) as node:
@@ -83,7 +84,7 @@ async def test_the_bound_in_packets(flavour: Way, offset: int) -> None:
             assert await slow.drain() == ['42["e"]'] * (50 + offset)
 
 
-@pytest.mark.parametrize("offset", [-1, 0, 1])
+@AROUND
 async def test_the_bound_in_bytes(flavour: Way, offset: int) -> None:
     """Ten packets of a thousand bytes each, but for the last one."""
     watched = Watched(max_backlog_bytes=10_000)

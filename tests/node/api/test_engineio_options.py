@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 import roomcast
 from tests.support.api_client import HANDSHAKE, get, request
 from tests.support.inprocess import Node, Way
+from tests.support.limits import AROUND
 
 differs = pytest.mark.differs
 SID = re.compile(r"[A-Za-z0-9_-]{20}")
@@ -166,7 +167,7 @@ async def test_polling_responses_are_compressed(options: dict[str, Any], accept:
         assert unpack[encoding](raw) == b'42["e","' + b"x" * 5000 + b'"]'
 
 
-@pytest.mark.parametrize("offset", [-1, 0, 1])
+@AROUND
 async def test_the_threshold(flavour: Way, offset: int) -> None:
     sio = roomcast.AsyncServer(compression_threshold=500)
     async with Node(sio, flavour) as node:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from roomcast.engineio.addresses import LONGEST_HOST, MAX_ADDRESSES, AddressLimit, address_of
 from roomcast.engineio.bucket import Bucket
+from tests.support.limits import AROUND
 
 ONE, OTHER, THIRD, FOURTH = ((f"192.0.2.{number}", 5) for number in range(1, 5))
 
 
-@pytest.mark.parametrize("offset", [-1, 0, 1])
+@AROUND
 @pytest.mark.parametrize("rate", [1.0, 3.0, 3.9])
 def test_as_many_at_once_as_in_a_second(rate: float, offset: int) -> None:
     limit = AddressLimit(rate)
@@ -63,7 +64,7 @@ def test_who_may_come_as_if_never_seen_is_forgotten() -> None:
     assert len(limit) == 1
 
 
-@pytest.mark.parametrize("offset", [-1, 0, 1])
+@AROUND
 def test_the_table_is_bounded_and_forgets_who_was_seen_longest_ago(offset: int) -> None:
     limit = AddressLimit(1.0)
     assert limit.take(ONE, 0.0)

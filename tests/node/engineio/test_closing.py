@@ -1,11 +1,11 @@
-"""A polling client reads everything that was sent to it before a close, whatever it is doing at that moment."""
+"""A client reads everything that was sent to it before a close, whatever it is doing at that moment."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.bare_engine import empty, ends, tell
-from tests.support.played import BareStage, Poller
+from tests.support.played import BareStage, Closing, Poller
 
 
 @pytest.fixture
@@ -15,6 +15,9 @@ def stage() -> BareStage:
 
 def closes(stage: BareStage, client: Poller, reason: str = "server disconnect") -> None:
     stage.driver.do(stage.engine.close(client.session, reason))
+
+
+# --- polling ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_get_that_has_nothing_to_read_reads_the_close(stage: BareStage) -> None:
@@ -83,4 +86,35 @@ def test_a_post_that_was_being_read_is_ignored_but_for_its_close(stage: BareStag
     closes(stage, client)
     assert list(stage.engine.post(session, client.request, b"4late\x1e1", stage.driver.now)) == []
     assert stage.applications[client.sid].messages == []
+    assert empty(stage)
+
+
+# --- WebSocket, and everybody at once ---------------------------------------------------------------------------------
+
+
+def test_a_websocket_is_closed_behind_what_was_sent(stage: BareStage) -> None:
+    peer = stage.peer()
+    session = peer.session
+    tell(peer, "last words")
+    stage.driver.do(stage.engine.close(session, "server disconnect"))
+    assert peer.received() == ["4last words"]
+    assert peer.closing == Closing(None, "")
+    assert stage.engine.close(session, "server disconnect") is None
+    assert empty(stage)
+
+
+def test_stopping_ends_every_session(stage: BareStage) -> None:
+    held, idle, owed, closing, peer = stage.poller(), stage.poller(), stage.poller(), stage.poller(), stage.peer()
+    held.polls()
+    tell(held, "last words")
+    tell(owed, "last words")
+    stage.driver.do(stage.engine.close(closing.session, "server disconnect"))
+    for work in stage.engine.close_some(len(stage.engine.sessions), "server shutting down", 1012):
+        stage.driver.do(work)
+    assert held.received() == ["4last words", "6"]  # no close packet, after which some clients would not come back
+    assert not idle.known
+    assert peer.closing == Closing(1012, "server shutting down")
+    assert owed.reads() == ["4last words"]
+    assert not owed.known
+    assert closing.reads() == ["6", "1"]
     assert empty(stage)

@@ -10,7 +10,7 @@ import pytest
 
 from roomcast.engineio.transitions import CLOSED, CLOSING, CLOSING_UPGRADING
 from roomcast.settings import Settings
-from tests.support.bare_engine import empty, ends, tell
+from tests.support.bare_engine import empty, ends, polled, tell
 from tests.support.masked import masked_frame
 from tests.support.played import BareStage, Closing, Peer, Poller
 
@@ -145,10 +145,7 @@ def test_a_candidate_that_is_lost_leaves_it_to_polling(stage: BareStage, loss: s
     visitor.sends("5")
     assert visitor.received() == []
     assert (stage.counts.upgrades, stage.counts.upgrades_failed) == (0, 1)
-    client.polls()
-    assert client.received() == ["4a"]
-    client.polls()
-    assert client.received() == ["6", "1"]
+    assert polled(client, 2) == [["4a"], ["6", "1"]]
     assert ends(stage, client) == ["server disconnect"]
     assert empty(stage)
 
