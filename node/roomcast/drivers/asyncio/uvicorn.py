@@ -1,8 +1,7 @@
 """[hot] The fast path: uvicorn stays the HTTP server and hands Socket.IO's WebSockets to a protocol of ours.
 
 uvicorn makes an object of the class named by ``ws=`` for every upgrade request. This one looks whether the request is
-for a
-Socket.IO server of the application; every other WebSocket goes to uvicorn's own implementation, untouched::
+for a Socket.IO server of the application; every other WebSocket goes to uvicorn's own implementation, untouched::
 
     uvicorn --ws roomcast.drivers.asyncio.uvicorn:SocketIOProtocol app:app
 
@@ -25,7 +24,7 @@ from roomcast.engineio import response
 from roomcast.engineio.admission import Handshake, Refusal, Surplus, Upgrade
 from roomcast.websocket.deflate import inflate
 from roomcast.websocket.frames import FrameReader, close_frame, text_frame
-from roomcast.websocket.handshake import Refused, accept
+from roomcast.websocket.handshake import Accepted, Refused, accept
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -182,6 +181,7 @@ class SocketIOProtocol(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(transport.set_protocol, made)
 
     def _admit(self, request: Request, route: Route) -> None:
+        """Judge the request, first as Engine.IO does, then as a WebSocket handshake."""
         runtime = route.runtime
         runtime.bind()
         engine = runtime.engine
@@ -193,18 +193,23 @@ class SocketIOProtocol(asyncio.Protocol):
         if isinstance(outcome, Handshake) and (busy := engine.busy(request, now)) is not None:
             self._refuse(busy)
             return
-        settings = engine.settings
         answer = accept(
             request.method,
             request.http_version,
             request.header,
-            deflate=settings.websocket_compression,
+            deflate=engine.settings.websocket_compression,
             extra_headers=engine.extra_headers(request),
         )
         if isinstance(answer, Refused):
             runtime.counters.refused.count("websocket_handshake")
             self._refuse(response.text(answer.status, answer.reason, extra=answer.headers))
             return
+        self._join(request, route, outcome, answer, now)
+
+    def _join(self, request: Request, route: Route, outcome: object, answer: Accepted, now: float) -> None:
+        """Answer 101, and carry a new session, or be the candidate of one that polls."""
+        engine = route.runtime.engine
+        settings = engine.settings
         sink = DeflatingSink(self._transport) if answer.deflate else self._transport
         reader = FrameReader(settings.max_payload, settings.max_fragments, inflate if answer.deflate else None)
         link = self._link = WebSocketLink(engine, self, sink, reader)
@@ -215,7 +220,7 @@ class SocketIOProtocol(asyncio.Protocol):
         self._transport.write(answer.response)
         if isinstance(outcome, Upgrade):
             link.session = cast("Any", outcome.session)
-            runtime.do(engine.probe(cast("Any", outcome.session), link, now))
+            route.runtime.do(engine.probe(cast("Any", outcome.session), link, now))
         elif isinstance(outcome, Surplus):
             self.end(None, "", b"")
 
@@ -226,9 +231,7 @@ class SocketIOProtocol(asyncio.Protocol):
     # --- reading in order ---------------------------------------------------------------------------------------------
 
     def _feed_in_order(self, data: bytes) -> None:
-        """While a handler runs that is waited for, or the client is paused, nothing more is read, and what was read
-        waits.
-        """
+        """While a handler is waited for, or the client is paused, nothing more is read, and what was read waits."""
         if self._feeding is None and self._link is not None and self._route is not None:
             self._feeding = self._link.feed(data, self._route.runtime.time())
             self._step()
@@ -257,9 +260,7 @@ class SocketIOProtocol(asyncio.Protocol):
     # --- closing ------------------------------------------------------------------------------------------------------
 
     def end(self, code: int | None, reason: str, tail: bytes) -> None:
-        """Write ``tail`` and a close frame, then wait a moment for the client to do its part before cutting the
-        connection.
-        """
+        """Write ``tail`` and a close frame; the client has a moment to do its part, then the connection is cut."""
         transport, link, route = self._transport, self._link, self._route
         if link is None or route is None or transport.is_closing():
             return
