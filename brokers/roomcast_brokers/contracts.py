@@ -1,27 +1,37 @@
-"""What every broker promises. A broker moves bytes; what they mean is nobody's business here.
+"""What every back end promises. A broker moves bytes; what they mean is nobody's business here.
 
-:class:`AsyncPublisher` is what an emitter needs, :class:`AsyncBroker` what a node needs. Both are for one event loop.
-Each back end is written once, in the colour of its library; twins of these contracts for threads come with the first
-server that blocks.
+Nothing waits for a message: messages are *handed over*, and a :class:`Listener` is *told* what became of them. So one
+wait serves a thousand messages, and both colours have the same methods:
+
+* :class:`AsyncBroker` for one event loop. All methods are called in it, and so is the listener.
+* :class:`Broker` for threads. Methods may be called from any thread; the listener is called in one thread of the back
+  end's own, one call at a time.
+* :class:`Sender` for who only writes and wants to know at once: it blocks.
+
+Each back end is written once, in the colour of its library; :mod:`roomcast_brokers.bridge` makes the others.
+
+What holds everywhere:
+
+* **Order.** What one broker object was handed for one channel arrives in that order. Across channels only where
+  :attr:`Traits.ordered_across_channels` says so.
+* **Delivery.** At most once per hand-over, to who is subscribed and confirmed at that time (durable back ends: at least
+  once). Nothing is retried in here: whoever handed it over decides that, and knows what may have been lost.
+* **Echo.** What a broker publishes comes back to it on the channels that it subscribes: so a node hears whether it is
+  deaf.
+* **Supervision.** After ``open`` the back end reaches the broker by itself, again and again
+  (:mod:`roomcast_brokers.backoff`), and subscribes what is wanted as one step after every break, before it is UP.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 # Kafka's default limit for a request is 1,048,576 bytes; this leaves room for its head.
-MAX_MESSAGE_BYTES = 1_040_000
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """One message, as it was published: never joined, never split."""
-
-    channel: str
-    payload: bytes
+MAX_MESSAGE_BYTES: Final = 1_040_000
 
 
 class State(Enum):
@@ -38,59 +48,129 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     durable: bool = False
     """Messages survive a restart of the broker and reach a subscriber that was away."""
     ordered_across_channels: bool = False
-    """What one publisher publishes to two channels arrives in that order at a subscriber of both."""
+    """What one publisher hands over for two channels arrives in that order at a subscriber of both."""
     cheap_subscriptions: bool = True
     """A channel per room is affordable; otherwise rooms share a fixed number of channels."""
+    confirms_subscriptions: bool = True
+    """``confirmed`` comes from the broker. Otherwise it only says that the request was written, and whoever needs
+    certainty hears a probe of its own on that channel.
+    """
     shortest_beat: float = 0.0
     """Seconds; heartbeats more frequent than this would be a burden or arrive in lumps."""
 
 
+class Listener(Protocol):
+    """Who is told. None of these may raise or block; each is called where the contract of the broker says."""
+
+    def delivered(self, channel: str, payload: bytes) -> None:
+        """One message, as it was published: never joined, never split. The bytes are nobody's to trust."""
+
+    def confirmed(self, channel: str, generation: int) -> None:
+        """What is published to ``channel`` from now on arrives here. ``generation`` is the latest ``subscribe``'s.
+
+        Comes once after each ``subscribe`` that no ``unsubscribe`` overtook, and again after every break, before UP.
+        """
+
+    def accepted(self, count: int) -> None:
+        """The ``count`` oldest messages that were handed over and not accepted yet are with the broker now."""
+
+    def changed(self, state: State, cause: Exception | None) -> None:
+        """The state has changed; ``cause`` is why it is not UP, where that is known.
+
+        CONNECTING after UP: whatever was handed over and not accepted may or may not have arrived, and will not be
+        accepted any more; no subscription is confirmed any more. A failed attempt to reach the broker is told as
+        CONNECTING once more, with its cause.
+        """
+
+
 class AsyncPublisher(Protocol):
-    """The writing half. All methods are called from one event loop; none of them blocks it."""
+    """The writing half for one event loop. None of its methods blocks it."""
 
     @property
     def traits(self) -> Traits:
         """Constant for the life of the object."""
 
-    async def open(self) -> None:
-        """Begin to reach the broker. Returns without waiting for it: an absent broker is a state, not an error.
+    def open(self, listener: Listener) -> None:
+        """Begin to reach the broker, in the running loop. An absent broker is a state, not an error. Once only."""
 
-        Raises :class:`~roomcast_brokers.errors.BrokerURLError` for what will never work. A second call does nothing.
-        """
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Hand one message over; it is written at the latest at the end of this turn of the loop.
 
-    async def publish(self, channel: str, payload: bytes) -> None:
-        """Hand one message over; returns when the broker, as far as it tells, has it.
-
-        Order: first in, first out per channel, also between calls of several tasks in the order they were begun.
-        Delivery: at most once, and to nobody who subscribes later (durable back ends: at least once). No retries in
-        here. Raises ``MessageTooLargeError``, ``BrokerUnreachableError`` (nothing is known to have been delivered),
-        ``BrokerClosedError``.
+        Raises :class:`~roomcast_brokers.errors.MessageTooLargeError`, and
+        :class:`~roomcast_brokers.errors.BrokerUnreachableError` unless the state is UP. What waits to be written is
+        bounded by the caller, who counts what is not accepted yet.
         """
 
     async def close(self) -> None:
-        """End for good: what was accepted is flushed, iterators end, the state becomes CLOSED. May be called twice."""
+        """End for good: what was handed over is written (2 s at most), connections end, the state becomes CLOSED.
+
+        The listener hears nothing after that. May be called twice, and without ``open``.
+        """
 
 
 class AsyncBroker(AsyncPublisher, Protocol):
-    """Both halves. A node's own messages come back to it where it subscribes: so it hears whether it is deaf."""
+    """Both halves, for one event loop."""
 
-    async def subscribe(self, channel: str) -> None:
-        """Want ``channel`` from now on; returns when that is **confirmed**: what is published afterwards arrives.
+    def subscribe(self, channel: str, generation: int) -> None:
+        """Want ``channel`` from now on, through every break. May be called in any state but CLOSED.
 
-        Wanted channels are subscribed again by the back end after every break, before the state is UP again.
-        Subscribing twice is the same as once. Raises ``BrokerClosedError``; waits while the broker is away (callers
-        bound the wait).
+        ``generation`` comes back with ``confirmed``. A channel that is wanted already is confirmed anew.
         """
 
-    async def unsubscribe(self, channel: str) -> None:
-        """Want ``channel`` no longer; returns when the broker knows. Deliveries already taken in may still come out."""
+    def unsubscribe(self, channel: str) -> None:
+        """Want ``channel`` no longer. The listener hears nothing of it any more, not even what is on its way."""
 
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """What arrives on the subscribed channels, for one consumer; ends after ``close()``.
+    def reset(self) -> None:
+        """Give up the connections and make new ones: whoever calls this has found out that they are dead."""
 
-        First in, first out per publisher and channel. Never raises because of what was received. The queue behind it is
-        bounded: what does not fit because the consumer is too slow is dropped and counted, never waited for.
+
+class Publisher(Protocol):
+    """The writing half for threads; as :class:`AsyncPublisher`, callable from any thread."""
+
+    @property
+    def traits(self) -> Traits:
+        """Constant for the life of the object."""
+
+    def open(self, listener: Listener) -> None:
+        """Begin to reach the broker. Returns at once."""
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Hand one message over. Raises as :meth:`AsyncPublisher.publish`; does not wait for the network."""
+
+    def close(self, timeout: float = 2.0) -> None:
+        """End for good, within ``timeout`` seconds; what could not be written by then is lost."""
+
+
+class Broker(Publisher, Protocol):
+    """Both halves, for threads; as :class:`AsyncBroker`, callable from any thread."""
+
+    def subscribe(self, channel: str, generation: int) -> None:
+        """As :meth:`AsyncBroker.subscribe`."""
+
+    def unsubscribe(self, channel: str) -> None:
+        """As :meth:`AsyncBroker.unsubscribe`; a delivery that is being made in the other thread may still end."""
+
+    def reset(self) -> None:
+        """As :meth:`AsyncBroker.reset`."""
+
+
+class Sender(Protocol):
+    """Writes and knows: blocks the calling thread until the broker has it. One thread at a time; no fork in between.
+
+    Works where sockets are made cooperative (gevent, eventlet): it uses blocking sockets and no thread of its own,
+    unless it is bridged.
+    """
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish these (channel, payload), in order, in one go where the back end can.
+
+        Raises :class:`~roomcast_brokers.errors.SendError` (a ``BrokerUnreachableError``), whose ``accepted`` says how
+        many of the first are surely with the broker; whether the next ones are is not known. ``MessageTooLargeError``
+        before anything is sent. Connects when it has to, within its time-out (5 s); tries once, not again.
         """
 
-    def states(self) -> AsyncIterator[State]:
-        """The present state at once, then every change; ends after CLOSED. Any number of consumers."""
+    def close(self) -> None:
+        """End the connection; may be called twice. A child of a fork calls :meth:`forget` instead."""
+
+    def forget(self) -> None:
+        """Let go of a connection that the parent process goes on using: close the descriptors, write nothing."""

@@ -8,7 +8,10 @@
     ├── AddressError (ValueError)           the application's: a target or channel that cannot exist
     ├── RoomTypeError (TypeError)           the application's: a room name that cannot travel
     ├── MessageTooLargeError (ValueError)   the application's: more than one broker message may hold
+    ├── KeyRingError (ValueError)           the operator's: keys that cannot sign
+    ├── EnvelopeError                       a peer's, or a stranger's: bytes that are no message for us; says why in a word
     ├── BrokerUnreachableError (ConnectionError)   nobody's here: the broker is away; trying again later may help
+    │   └── SendError                       the same, and how much of what was to be sent is surely there
     └── BrokerClosedError                   the caller's: used before open() or after close()
 """
 
@@ -48,6 +51,26 @@ class MessageTooLargeError(BrokerError, ValueError):
 
 class BrokerUnreachableError(BrokerError, ConnectionError):
     """The broker did not take it; nothing is known to have been delivered."""
+
+
+class SendError(BrokerUnreachableError):
+    """A sender could not send everything: the first ``accepted`` messages are with the broker, the others may be."""
+
+    def __init__(self, message: str, accepted: int = 0) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+
+class KeyRingError(BrokerError, ValueError):
+    """Keys that cannot sign: empty, or twice the same. Never quotes a key."""
+
+
+class EnvelopeError(BrokerError):
+    """Bytes from the broker that are no message for us. ``reason`` is one of a fixed set of words, for counting."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BrokerClosedError(BrokerError):
