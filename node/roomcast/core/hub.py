@@ -6,13 +6,19 @@ The room of a socket's own sid is virtual: it is found in the table of sockets a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any
 
 from roomcast.core.handlers import Call
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
 
 SEVERAL = (list, tuple, set, frozenset)
+NO_MEMBERS: dict[str, Socket] = {}
+
+
+def _nobody_listens(namespace: str, room: Hashable, present: bool) -> None:
+    """Without a cluster nobody needs to know which rooms have members here."""
+
 
 
 class Namespace:
@@ -54,19 +60,49 @@ class Namespace:
         skipped = frozenset(skip) if isinstance(skip, SEVERAL) else frozenset((skip,))
         return [socket for socket in found if socket.sid not in skipped]
 
+    def select(
+        self,
+        rooms: tuple[Hashable, ...] | None,
+        sids: tuple[str, ...] = (),
+        except_rooms: Iterable[Hashable] = (),
+        except_sids: Collection[str] = (),
+    ) -> Collection[Socket]:
+        """The receivers of an emit from elsewhere, where rooms and sids are told apart (cluster.md 3).
+
+        ``rooms`` None and no ``sids`` is everybody; both empty is nobody.
+        """
+        found: Collection[Socket]
+        if rooms is None and not sids:
+            found = self.sockets.values()
+        elif not sids and rooms is not None and len(rooms) == 1:
+            found = self.rooms.get(rooms[0], NO_MEMBERS).values()
+        else:
+            union = {sid: self.sockets[sid] for sid in sids if sid in self.sockets}
+            for room in rooms or ():
+                union.update(self.rooms.get(room, NO_MEMBERS))
+            found = union.values()
+        skipped = set(except_sids)
+        for room in except_rooms:
+            skipped.update(self.rooms.get(room, NO_MEMBERS))
+        return [socket for socket in found if socket.sid not in skipped] if skipped else found
+
     def _room(self, name: Hashable) -> dict[str, Socket]:
         room = self.rooms.get(name)
         if room is not None:
             return room
         socket = self.sockets.get(name) if isinstance(name, str) else None
-        return {} if socket is None else {socket.sid: socket}
+        return NO_MEMBERS if socket is None else {socket.sid: socket}
 
 
 class Hub:
-    """All namespaces of one node. ``events_of(namespace)`` gives the table of handlers for a new one."""
+    """All namespaces of one node. ``events_of(namespace)`` gives the table of handlers for a new one.
+
+    ``on_room(namespace, room, present)`` is called when a room gets its first member here, and when the last has gone.
+    """
 
     def __init__(self, events_of: Callable[[str], dict[str, Call]], max_rooms: int | None = None) -> None:
         self.namespaces: dict[str, Namespace] = {}
+        self.on_room: Callable[[str, Hashable, bool], None] = _nobody_listens
         self._events_of = events_of
         self._max_rooms = max_rooms
 
@@ -120,7 +156,12 @@ class Hub:
         if self._max_rooms is not None and len(rooms) >= self._max_rooms:
             raise ValueError(f"a client may be in at most {self._max_rooms} rooms (max_rooms)")
         rooms[room] = None
-        socket.namespace.rooms.setdefault(room, {})[socket.sid] = socket
+        namespace = socket.namespace
+        members = namespace.rooms.get(room)
+        if members is None:
+            members = namespace.rooms[room] = {}
+            self.on_room(namespace.name, room, True)
+        members[socket.sid] = socket
 
     def leave(self, socket: Socket, room: Hashable) -> None:
         """Take a socket out of a room; one that it is not in is fine."""
@@ -143,10 +184,10 @@ class Hub:
         """Its own sid first, then its rooms in order of joining."""
         return [socket.sid, *(socket.rooms or ())]
 
-    @staticmethod
-    def _drop(namespace: Namespace, room: Hashable, socket: Socket) -> None:
+    def _drop(self, namespace: Namespace, room: Hashable, socket: Socket) -> None:
         members = namespace.rooms.get(room)
         if members is not None:
             members.pop(socket.sid, None)
             if not members:
                 del namespace.rooms[room]
+                self.on_room(namespace.name, room, False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast.core.questions import given_up
 from roomcast.core.sockets import CONNECTED, CONNECTING, DOOMED, GONE, LEAVING, Socket
-from roomcast.core.work import CallConnect, CallDisconnect, SettleAck, several
+from roomcast.core.work import CallConnect, CallDisconnect, several
 from roomcast.engineio.outbox import NOWHERE, Outbox
 from roomcast.errors import PacketError, UnencodableError
 from roomcast.exceptions import ConnectionRefusedError, DisconnectedError
@@ -228,7 +228,7 @@ class Lifecycle:
             return several(*waiting, self._forget(socket))
         return several(*waiting, CallDisconnect(call, call.fit(socket.sid, reason), socket))
 
-    def _end_acks(self, socket: Socket) -> Iterator[SettleAck]:
+    def _end_acks(self, socket: Socket) -> Iterator[Any]:
         acks, socket.acks = socket.acks, None
         if acks is not None:
             for waiter in acks.clear():

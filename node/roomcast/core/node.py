@@ -7,6 +7,7 @@ it runs in one thread; the life of a client is in :mod:`roomcast.core.lifecycle`
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from roomcast.core.client import Client
@@ -17,7 +18,7 @@ from roomcast.core.lifecycle import Lifecycle
 from roomcast.core.questions import Question, answered, given_up
 from roomcast.core.sockets import CONNECTED, CONNECTING, Socket
 from roomcast.core.trace import EventTrace
-from roomcast.core.work import CallHandler, SettleAck, several
+from roomcast.core.work import CallHandler, several
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.deadlines import Deadline
 from roomcast.engineio.engine import Engine
@@ -71,7 +72,7 @@ class Node(Lifecycle):
 
     # --- packets to clients -------------------------------------------------------------------------------------------
 
-    def unit(self, encoded: tuple[bytes, list[bytes]]) -> bytes:
+    def unit(self, encoded: tuple[bytes, Sequence[bytes]]) -> bytes:
         """The unit of an encoded packet: one WebSocket message, and one for each attachment."""
         body, attachments = encoded
         if self.codec.binary:
@@ -93,11 +94,21 @@ class Node(Lifecycle):
 
         Raises UnencodableError, or ValueError for a reserved event name, whether or not there is a receiver.
         """
-        unit = self.unit(self.codec.encode_event(namespace, [outgoing_name(event), *arguments(data)]))
+        body, attachments = self.codec.encode_args([outgoing_name(event), *arguments(data)])
         found = self.hub.namespaces.get(namespace)
-        if found is None:
+        if found is not None:
+            self.deliver(namespace, body, attachments, found.members(target, skip), volatile)
+
+    def deliver(
+        self, namespace: str, body: bytes, attachments: Sequence[bytes], members: Collection[Socket], volatile: bool
+    ) -> None:
+        """Queue an event, whose arguments are encoded already, for these: one unit for all."""
+        if not members:
             return
-        members = found.members(target, skip)
+        if namespace == "/" and not attachments and not self.codec.binary:
+            unit = text_frame(b"42" + body)  # what nearly all are, without detours
+        else:
+            unit = self.unit((self.codec.wrap_event(namespace, body, len(attachments)), attachments))
         if volatile:
             threshold = self.settings.volatile_backlog_bytes
             self.counters.volatile_dropped += deliver_volatile(members, unit, threshold)
@@ -113,11 +124,18 @@ class Node(Lifecycle):
         Returns whom it asked, each with the id of its acknowledgement, and work: what fell out of a full table ends
         with an error.
         """
-        body, attachments = self.codec.encode_args([outgoing_name(event), *arguments(data)])
+        encoded = self.codec.encode_args([outgoing_name(event), *arguments(data)])
         found = self.hub.namespaces.get(namespace)
+        return self.ask_members(encoded, waiter, namespace, () if found is None else found.members(target, skip))
+
+    def ask_members(
+        self, encoded: tuple[bytes, Sequence[bytes]], waiter: Any, namespace: str, members: Collection[Socket]
+    ) -> tuple[list[tuple[Socket, int]], Any]:
+        """As :meth:`emit_with_ack`, for an event whose arguments are encoded already."""
+        body, attachments = encoded
         asked = []
-        work: list[SettleAck] = []
-        for socket in () if found is None else found.members(target, skip):
+        work: list[Any] = []
+        for socket in members:
             if socket.acks is None:
                 socket.acks = AckTable(self.settings.max_pending_acks)
             ack_id = socket.acks.add(waiter)
@@ -184,7 +202,7 @@ class Node(Lifecycle):
         question = Question(waiter, event, self.engine.deadlines)
         question.asked, work = self.emit_with_ack(event, data, question, target, None, namespace)
         if not question.asked:
-            return question, SettleAck(waiter, error=DisconnectedError("there is no such client"))
+            return question, question.fail(DisconnectedError("there is no such client"))
         if timeout is not None:
             question.limit(timeout, self.engine.now)
         return question, work
