@@ -7,6 +7,7 @@
     ├── MissingExtraError (ImportError)     the operator's: the back end's package is not installed; names the extra
     ├── AddressError (ValueError)           the application's: a target or channel that cannot exist
     ├── RoomTypeError (TypeError)           the application's: a room name that cannot travel
+    ├── UnencodableError (TypeError)        the application's: data that cannot be put on the wire
     ├── MessageTooLargeError (ValueError)   the application's: more than one broker message may hold
     ├── KeyRingError (ValueError)           the operator's: keys that cannot sign
     ├── EnvelopeError                       a peer's, or a stranger's: bytes that are no message for us; says why in a word
@@ -38,6 +39,10 @@ class AddressError(BrokerError, ValueError):
 
 class RoomTypeError(BrokerError, TypeError):
     """A room whose name is neither ``str`` nor ``int`` has no name on other nodes."""
+
+
+class UnencodableError(BrokerError, TypeError):
+    """The application emitted something that has no form on the wire; raised at the call, before anything is sent."""
 
 
 class MessageTooLargeError(BrokerError, ValueError):

@@ -12,6 +12,8 @@ What applications catch under python-socketio's names is in :mod:`roomcast.excep
 
 from __future__ import annotations
 
+from roomcast_brokers import errors as brokers
+
 
 class RoomcastError(Exception):
     """Root of the tree."""
@@ -32,5 +34,5 @@ class PacketError(RoomcastError):
         self.kind = kind
 
 
-class UnencodableError(RoomcastError, TypeError):
+class UnencodableError(RoomcastError, brokers.UnencodableError):
     """The application emitted something that has no form on the wire; raised at the call, before anything was sent."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from roomcast.socketio.packet import RESERVED_EVENTS
+from roomcast_brokers.arguments import RESERVED_EVENTS
 
 RESERVED = frozenset({"connect", "disconnect"})
 CATCH_ALL = "*"

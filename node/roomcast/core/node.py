@@ -31,8 +31,9 @@ from roomcast.settings import Settings
 from roomcast.socketio.acks import AckTable
 from roomcast.socketio.attachments import PAYLOADS_PER_PACKET, Assembly
 from roomcast.socketio.codec import Codec
-from roomcast.socketio.packet import RESERVED_EVENTS, Packet
+from roomcast.socketio.packet import Packet
 from roomcast.websocket.frames import binary_frame, split_frames, text_frame
+from roomcast_brokers.arguments import arguments, outgoing_name
 
 
 class Node(Lifecycle):
@@ -247,22 +248,3 @@ class Node(Lifecycle):
             "assemblies": sum(getattr(s.upper, "assembly", None) is not None for s in engine.sessions.values()),
             "outboxes": len(engine.flusher.boxes),
         }
-
-
-def arguments(data: Any) -> list[Any]:
-    """The arguments that a piece of data means: None none, a tuple its elements, anything else one (python-api.md
-    1.6).
-    """
-    if data is None:
-        return []
-    return list(data) if isinstance(data, tuple) else [data]
-
-
-def outgoing_name(event: Any) -> str:
-    """Check the name of an event that the application emits: clients close the connection on reserved ones."""
-    if not isinstance(event, str):
-        raise TypeError(f"an event's name is a str, not {type(event).__name__}")
-    if event in RESERVED_EVENTS:
-        raise ValueError(f"{event!r} is a reserved event name; clients refuse it")
-    return event
-

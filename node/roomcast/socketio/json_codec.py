@@ -22,38 +22,33 @@ from roomcast.socketio.packet import (
     EVENT,
     Packet,
 )
-from roomcast.socketio.plain import PLAIN_DEPTH, JsonArgs, Rebuilder, array_of, nested
+from roomcast_brokers.arguments import JsonDumps, JsonWriter
+from roomcast_brokers.plain import PLAIN_DEPTH, array_of, nested
 
 _EVENT_BYTE = ord("2")
 _ACK_BYTE = ord("3")
 _DEFAULT_LIMITS = CodecLimits()
 
-# Module level names save a look-up of an attribute on the hot path.
-_convert = msgspec.convert
-_encode_json = msgspec.json.Encoder().encode
 
-
-class JsonModule(Protocol):
+class JsonModule(JsonDumps, Protocol):
     """What ``json=`` accepts: the two functions of the standard library's module that are used."""
-
-    def dumps(self, value: Any, /, *, separators: tuple[str, str]) -> str:
-        """``value``, which consists of JSON's own types and of objects that only this module may know, as text."""
 
     def loads(self, text: str, /) -> Any:
         """The value of ``text``; raises anything for broken JSON."""
 
 
-class JsonCodec:
+class JsonCodec(JsonWriter):
     """See :class:`~roomcast.socketio.codec.Codec`. ``json`` replaces msgspec for this codec alone."""
 
-    __slots__ = ("_decode_list", "_json", "_limits", "_max_name_bytes", "_reader")
+    __slots__ = ("_decode_list", "_limits", "_max_name_bytes", "_reader")
 
     binary = False
+    unencodable = UnencodableError
 
     def __init__(self, limits: CodecLimits = _DEFAULT_LIMITS, json: JsonModule | None = None) -> None:
+        super().__init__(json)
         self._limits = limits
         self._max_name_bytes = limits.max_name_bytes
-        self._json = json
         loads = None if json is None else json.loads
         self._reader = StrictReader(limits.max_json_depth, limits.max_integer_digits, loads)
         self._decode_list: Callable[[bytes], list[Any]] = _fast_decoder(limits) if json is None else _no_fast_decoder
@@ -107,18 +102,7 @@ class JsonCodec:
         check_event_name(args[0] if args else None, self._max_name_bytes)
         return args
 
-    # -- writing
-
-    def encode_args(self, args: Sequence[Any]) -> tuple[bytes, list[bytes]]:
-        """The JSON array of ``args`` and the attachments that its placeholders number. Raises UnencodableError."""
-        if self._json is None:
-            try:
-                _convert((args,), JsonArgs)
-                return _encode_json(args), []
-            except (ValueError, TypeError, RecursionError):  # binary, deep, lone surrogates, unusual: not plain
-                pass
-        rebuilder = Rebuilder() if self._json is None else _Leaving()
-        return self._dump(rebuilder.args(args)), rebuilder.attachments
+    # -- writing: encode_args is inherited
 
     def wrap_event(self, namespace: str, body: bytes, attachments: int = 0, id: int | None = None) -> bytes:
         """The event with the data ``body`` and so many attachments."""
@@ -159,23 +143,6 @@ class JsonCodec:
         if attachments:
             raise UnencodableError("binary data can only travel in events and acknowledgements")
         return body[1:-1]
-
-    def _dump(self, plain: list[Any]) -> bytes:
-        try:
-            if self._json is None:
-                return _encode_json(plain)
-            return self._json.dumps(plain, separators=(",", ":")).encode()
-        except Exception as error:  # whatever the application's module raises; msgspec: integers too long to be written
-            raise UnencodableError(f"the data cannot be written as JSON: {error}") from error
-
-
-class _Leaving(Rebuilder):
-    """Leaves objects of foreign types to the application's module."""
-
-    __slots__ = ()
-
-    def foreign(self, value: Any, depth: int) -> Any:
-        return value
 
 
 def _fast_decoder(limits: CodecLimits) -> Callable[[bytes], list[Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from roomcast.errors import PacketError
-from roomcast.socketio.plain import well_formed
+from roomcast_brokers.plain import well_formed
 
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")

@@ -17,15 +17,8 @@ from roomcast.socketio.codec import CodecLimits
 from roomcast.socketio.grammar import MAX_ID
 from roomcast.socketio.names import character_fault, check_event_name, check_namespace
 from roomcast.socketio.packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
-from roomcast.socketio.plain import (
-    BINARY_TYPES,
-    PLAIN_DEPTH,
-    SCALAR,
-    MsgpackArgs,
-    Rebuilder,
-    nested,
-    well_formed,
-)
+from roomcast_brokers import errors as brokers
+from roomcast_brokers.plain import BINARY_TYPES, PLAIN_DEPTH, SCALAR, Rebuilder, nested, plain_args, well_formed
 
 _DEFAULT_LIMITS = CodecLimits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +28,9 @@ _CONTAINERS = frozenset({dict, list})
 _STRINGS = frozenset({str})
 
 _pack = msgspec.msgpack.Encoder().encode
+
+#: What needs no rebuilding here; MessagePack has keys of every type, but clients read only strings.
+MsgpackArgs = plain_args("MsgpackArgs", str)
 
 
 class _Wire(msgspec.Struct):
@@ -129,11 +125,12 @@ class MsgpackCodec:
             return _pack(args)
         except (ValueError, TypeError, RecursionError, OverflowError, BufferError):  # deep, unusual: not plain
             pass
-        plain = _Native().args(args)
         try:
-            return _pack(plain)
+            return _pack(_Native().args(args))
         except OverflowError as error:
             raise UnencodableError("MessagePack has no integers beyond 64 bits") from error
+        except brokers.UnencodableError as error:
+            raise UnencodableError(str(error)) from (error.__cause__ or error)
 
 
 class _Native(Rebuilder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from roomcast.errors import PacketError
-from roomcast.socketio.packet import RESERVED_EVENTS
+from roomcast_brokers.arguments import RESERVED_EVENTS
 
 MAX_NAME_BYTES = 256
 

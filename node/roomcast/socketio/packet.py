@@ -13,12 +13,6 @@ import msgspec
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
 
-#: Events that the library itself raises: a client that sends one would run the application's own handler with values of
-#: its choice, so these names break the packet, as they do in the reference.
-RESERVED_EVENTS = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
-
 
 class Packet(msgspec.Struct, frozen=True):
     """One packet as it was read.

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.node import arguments, outgoing_name
 from roomcast.core.questions import Question
 from roomcast.core.work import CallConnect, SettleAck
 from roomcast.errors import UnencodableError
@@ -93,11 +92,6 @@ def test_mistakes_are_told_whether_or_not_anybody_listens(stage: Stage, namespac
     ):
         with pytest.raises(error):
             stage.node.emit(event, data, namespace=namespace)  # type: ignore[arg-type]  # the point of the test
-
-
-def test_names_and_arguments_alone() -> None:
-    assert outgoing_name("e") == "e"
-    assert arguments((1, 2)) == [1, 2]
 
 
 # --- events and their acknowledgements --------------------------------------------------------------------------------

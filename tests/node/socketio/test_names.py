@@ -12,7 +12,7 @@ from roomcast.socketio.names import (
     event_name_fault,
     namespace_fault,
 )
-from roomcast.socketio.packet import RESERVED_EVENTS
+from roomcast_brokers.arguments import RESERVED_EVENTS
 
 
 @pytest.mark.parametrize(

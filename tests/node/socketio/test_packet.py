@@ -1,11 +1,11 @@
-"""The packet value and the reserved names."""
+"""The packet value."""
 
 from __future__ import annotations
 
 import pytest
 
 from roomcast.socketio import packet
-from roomcast.socketio.packet import CONNECT, EVENT, RESERVED_EVENTS, Packet
+from roomcast.socketio.packet import CONNECT, EVENT, Packet
 
 
 def test_the_types_have_the_numbers_of_the_protocol() -> None:
@@ -18,14 +18,3 @@ def test_a_packet_is_a_frozen_value() -> None:
     assert Packet(EVENT, "/", ["a"]) != Packet(EVENT, "/", ["b"])
     with pytest.raises(AttributeError):
         Packet(CONNECT).type = EVENT  # type: ignore[misc]  # that is the test
-
-
-def test_the_reserved_names_are_those_of_the_reference() -> None:
-    assert set(RESERVED_EVENTS) == {
-        "connect",
-        "connect_error",
-        "disconnect",
-        "disconnecting",
-        "newListener",
-        "removeListener",
-    }

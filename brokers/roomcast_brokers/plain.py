@@ -1,8 +1,9 @@
 """Data from the application, reduced to what the wire has: None, bool, int, float, str, list and dict with keys of str.
 
-Almost all data is plain already. The codecs see that in C, by asking msgspec to convert the data to :data:`JsonArgs` or
-:data:`MsgpackArgs`, which allow nothing else (0.18 us for a small dict; the same walk in Python costs as much for that
-and twice as much for 60 kB). Only what is not plain is rebuilt by a :class:`Rebuilder`, in Python.
+Nodes and emitters encode what applications emit, and by the same rules. Almost all data is plain already. Codecs see
+that in C, by asking msgspec to convert the data to a type such as :data:`JsonArgs`, which allows nothing else (0.18 us
+for a small dict; the same walk in Python costs as much for that and twice as much for 60 kB). Only what is not plain is
+rebuilt by a :class:`Rebuilder`, in Python.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from roomcast.errors import UnencodableError
+from roomcast_brokers.errors import UnencodableError
 
 #: Nesting that the two types below see through. msgspec makes every level of the type twice (as list and as dict), so
 #: eight levels are 512 nodes and milliseconds at import; deeper data takes the slower way.
@@ -45,9 +46,16 @@ def array_of(item: Any) -> Any:
 
 SCALAR = int | float | str | bool | None
 
-# As fields of a struct, for msgspec keeps what it knows about a struct but would study a bare list type at every call.
-JsonArgs = msgspec.defstruct("JsonArgs", [("args", array_of(nested(SCALAR, int | str, PLAIN_DEPTH)))], array_like=True)
-MsgpackArgs = msgspec.defstruct("MsgpackArgs", [("args", array_of(nested(SCALAR, str, PLAIN_DEPTH)))], array_like=True)
+
+def plain_args(name: str, key: Any) -> type[msgspec.Struct]:
+    """A struct whose one field allows a list of plain data whose dict keys are ``key``, and nothing else.
+
+    A field of a struct, for msgspec keeps what it knows about a struct but would study a bare list type at every call.
+    """
+    return msgspec.defstruct(name, [("args", array_of(nested(SCALAR, key, PLAIN_DEPTH)))], array_like=True)
+
+
+JsonArgs = plain_args("JsonArgs", int | str)
 
 
 def well_formed(text: str) -> str:

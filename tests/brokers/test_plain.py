@@ -12,17 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from roomcast.errors import UnencodableError
-from roomcast.socketio.plain import (
+from roomcast_brokers.errors import UnencodableError
+from roomcast_brokers.plain import (
     MAX_DEPTH,
     SCALAR,
     JsonArgs,
-    MsgpackArgs,
     Rebuilder,
     array_of,
     nested,
+    plain_args,
     well_formed,
 )
+
+STRING_KEYS = plain_args("StringKeys", str)
 
 
 class Word(str):
@@ -215,13 +217,13 @@ def test_a_type_of_so_many_levels() -> None:
     "value", [b"x", bytearray(), memoryview(b""), {"a": [b"x"]}, datetime.date.min, {None: 1}, Row(1)]
 )
 def test_what_is_not_plain_is_noticed_in_c(value: Any) -> None:
-    for kind in (JsonArgs, MsgpackArgs):
+    for kind in (JsonArgs, STRING_KEYS):
         msgspec.convert((["e", [{"a": 1.5}], None],), kind)
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert((["e", value],), kind)
 
 
-def test_keys_that_are_integers_are_plain_for_json_alone() -> None:
+def test_which_keys_are_plain_is_for_the_encoding_to_say() -> None:
     msgspec.convert(([{1: 2}],), JsonArgs)
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(([{1: 2}],), MsgpackArgs)
+        msgspec.convert(([{1: 2}],), STRING_KEYS)
