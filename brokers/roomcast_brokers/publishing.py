@@ -1,0 +1,340 @@
+"""What waits for the broker, in order: merged, numbered, retried, counted. For nodes and emitters.
+
+Fast path of every broadcast. An operation goes one way: it *waits*, is *in flight* from the moment at which it is taken
+to be handed to the broker, and ends as *published* (the broker has it), *dropped* (it fell out before it had a number)
+or *abandoned* (it was written, nobody knows whether it arrived, and it fell out before it could be written again).
+Control messages only pass through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from roomcast_brokers.codec import OPERATION_OVERHEAD, EnvelopeCodec, encode_operation
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
+from roomcast_brokers.errors import MessageTooLargeError
+from roomcast_brokers.messages import Kind, Maker
+from roomcast_brokers.sequences import Sequences
+
+MAX_WAITING_BYTES: Final = 8 * 1024 * 1024  # while the broker is away; some 5 s of 10,000 small events a second
+MAX_WAITING_AGE: Final = 5.0  # seconds; longer than a broker takes to come back where nothing is on a disk
+
+
+class Settled(Enum):
+    """How an operation ended."""
+
+    DELIVERED = "delivered"  # the broker has it
+    DROPPED = "dropped"  # it was never written
+    ABANDONED = "abandoned"  # it was written, but not confirmed, and is not written again: it may have arrived
+
+
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
+    """An operation without a number, or (``put`` None) the body of a control message."""
+
+    channel: str
+    kind: int
+    data: bytes
+    put: float | None
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    """What is, or was, with the broker. ``ticket`` is its first operation's; 0: a control message."""
+
+    channel: str
+    payload: bytes
+    ticket: int
+    kinds: tuple[int, ...]
+    put: float  # when the newest of its operations was put
+
+    @property
+    def count(self) -> int:
+        return len(self.kinds)
+
+
+def _nothing() -> None:
+    pass
+
+
+class PublishQueue:
+    """Operations on their way to the broker. First in, first out, whatever the channel.
+
+    ``codec`` and ``sequences`` are those of one origin; ``wall`` is the wall clock in ms, for latency figures. Not safe
+    for threads: its owner has the lock. Begins in the state in which the broker is away.
+    """
+
+    def __init__(
+        self,
+        codec: EnvelopeCodec,
+        sequences: Sequences,
+        *,
+        wall: Callable[[], int],
+        max_bytes: int = MAX_WAITING_BYTES,
+        max_age: float = MAX_WAITING_AGE,
+    ) -> None:
+        self.on_ready: Callable[[], None] = _nothing
+        """Called when something can be taken and nothing could before; may call :meth:`take`."""
+        self.on_settled: Callable[[int, int, Settled], None] | None = None
+        """Called with (first ticket, count, how) when operations have ended; must not call the queue. Each ticket once;
+        it may be the one that :meth:`put` is about to return, if a single operation is more than may wait.
+        """
+        self.dropped = 0
+        self.abandoned = 0
+        self.published: dict[int, int] = {int(kind): 0 for kind in Kind}
+        """Operations that the broker has, control messages included, by kind."""
+        self.waiting_bytes = 0
+        self.in_flight_bytes = 0
+        self.in_flight = 0
+        """Operations that were handed over and neither accepted nor given back."""
+        self._codec = codec
+        self._sequences = sequences
+        self._wall = wall
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        # The same for all channels: what fits on one may go out on a second, or be forwarded to it, and must fit there.
+        room = f"{codec.cluster}:room:{'0' * 32}"
+        self._reserve = codec.overhead(room) + OPERATION_OVERHEAD
+        self._waiting: deque[_Waiting] = deque()
+        self._retries: deque[_Message] = deque()
+        self._in_flight: deque[_Message] = deque()
+        self._tickets = 0  # given out
+        self._left = 0  # of these, such as have left _waiting: they leave it in order
+        self._ended = 0
+        self._up = False
+        self._ready = False  # on_ready was called, take() not yet
+        self._full = False  # take() left something because too much is in flight
+
+    @property
+    def waiting(self) -> int:
+        """Operations that are to be written, or to be written again."""
+        return self._tickets - self._ended - self.in_flight
+
+    # -- in
+
+    def put(self, channel: str, kind: int, body: bytes, now: float, made_by: Maker | None = None) -> int:
+        """Let one operation wait for the broker; returns its ticket. Tickets count from 1.
+
+        Raises :class:`MessageTooLargeError` if it does not fit into one broker message. If too much waits, the oldest
+        falls out; what the next :meth:`take` could hand over is not too much.
+        """
+        size = len(body) + self._reserve
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLargeError(size, MAX_MESSAGE_BYTES)
+        operation = encode_operation(kind, self._sequences.next_mid(), body, made_by)
+        self._waiting.append(_Waiting(channel, kind, operation, now))
+        self._tickets += 1
+        ticket = self._tickets
+        self.waiting_bytes += len(operation)
+        if self.waiting_bytes > self._max_bytes:
+            self._shed()
+        if self._up and not self._ready and not self._full:
+            self._wake()
+        return ticket
+
+    def check(self, channel: str, body: bytes) -> None:
+        """Raise what :meth:`put` would raise: before anything is delivered locally."""
+        size = len(body) + self._reserve
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLargeError(size, MAX_MESSAGE_BYTES)
+
+    def control(self, channel: str, kind: int, body: bytes) -> None:
+        """Let a control message go out behind what was put before it. While the broker is away it is forgotten."""
+        if self._up:
+            self._waiting.append(_Waiting(channel, kind, body, None))
+            self._wake()
+
+    # -- out
+
+    def take(self, now: float) -> list[tuple[str, bytes]]:
+        """(channel, payload) of what is to be handed to the broker now, in this order; from now on it is in flight.
+
+        First what is to be retried, with the same bytes. At most ``max_bytes`` are in flight, the rest waits.
+        """
+        self._ready = False
+        if not self._up:
+            return []
+        taken: list[tuple[str, bytes]] = []
+        self._take_retries(taken)
+        if self._waiting and not self._full:
+            self._take_waiting(taken, now)
+        return taken
+
+    def _take_retries(self, taken: list[tuple[str, bytes]]) -> None:
+        retries = self._retries
+        while retries:
+            message = retries[0]
+            size = len(message.payload)
+            if self.in_flight_bytes and self.in_flight_bytes + size > self._max_bytes:
+                self._full = True
+                return
+            self.waiting_bytes -= size
+            self._fly(retries.popleft(), size)
+            taken.append((message.channel, message.payload))
+
+    def _take_waiting(self, taken: list[tuple[str, bytes]], now: float) -> None:
+        sent_ms = self._wall()
+        waiting = self._waiting
+        while waiting:
+            first = waiting[0]
+            if first.put is None:
+                waiting.popleft()
+                payload = self._codec.control(first.channel, first.kind, first.data, sent_ms)
+                self._in_flight.append(_Message(first.channel, payload, 0, (first.kind,), now))
+            else:
+                batch = self._batch(first)
+                if not batch:
+                    self._full = True
+                    return
+                payload = self._write(batch, now, sent_ms)
+            taken.append((first.channel, payload))
+
+    def _batch(self, first: _Waiting) -> list[_Waiting]:
+        """Take from the waiting ones those that share a message with the first; none if they have to wait."""
+        channel = first.channel
+        waiting = self._waiting
+        size = self._codec.overhead(channel) + len(first.data)
+        room = min(MAX_MESSAGE_BYTES, self._max_bytes - self.in_flight_bytes)
+        if size > room and self.in_flight_bytes:
+            return []
+        batch = [waiting.popleft()]
+        while waiting:
+            following = waiting[0]
+            size += len(following.data)
+            if following.channel != channel or following.put is None or size > room:
+                break
+            batch.append(waiting.popleft())
+        return batch
+
+    def _write(self, batch: list[_Waiting], now: float, sent_ms: int) -> bytes:
+        """Give the operations their numbers, and put them into a message, which is in flight then."""
+        channel = batch[0].channel
+        count = len(batch)
+        operations = [each.data for each in batch]
+        gen, seq = self._sequences.number(channel, count, now)
+        payload = self._codec.encode(channel, gen, seq, sent_ms, operations)
+        kinds = tuple([each.kind for each in batch])
+        put = batch[-1].put or 0.0
+        self.waiting_bytes -= sum(map(len, operations))
+        self._fly(_Message(channel, payload, self._left + 1, kinds, put), len(payload))
+        self._left += count
+        return payload
+
+    def _fly(self, message: _Message, size: int) -> None:
+        self._in_flight.append(message)
+        self.in_flight += message.count
+        self.in_flight_bytes += size
+
+    # -- what becomes of it
+
+    def accepted(self, count: int, now: float) -> None:
+        """The broker has the ``count`` oldest messages that are in flight, control messages included."""
+        published = self.published
+        flying = self._in_flight
+        for _ in range(min(count, len(flying))):
+            message = flying.popleft()
+            for kind in message.kinds:
+                published[kind] += 1
+            if message.ticket:
+                self.in_flight -= message.count
+                self.in_flight_bytes -= len(message.payload)
+                self._settle(message.ticket, message.count, Settled.DELIVERED)
+        if self._full:
+            self._full = False
+            self._wake()
+
+    def up(self, now: float) -> None:
+        """The broker can be reached; what became too old in the meantime falls out first."""
+        if not self._up:
+            self.expire(now)
+            self._up = True
+            self._wake()
+
+    def down(self, now: float) -> None:
+        """The broker is away: what is in flight is written again, with the same bytes, when it is back."""
+        if not self._up:
+            return
+        self._up = self._ready = self._full = False
+        again = [message for message in self._in_flight if message.ticket]
+        self._retries.extendleft(reversed(again))
+        self.waiting_bytes += self.in_flight_bytes
+        self._in_flight.clear()
+        self.in_flight = self.in_flight_bytes = 0
+        self._waiting = deque(each for each in self._waiting if each.put is not None)
+        self._shed()
+
+    def expire(self, now: float) -> None:
+        """Let what has waited too long fall out, the oldest first.
+
+        Not what could be taken: after a stall of this process nothing is lost that the broker would take.
+        """
+        if self._up and not self._full:
+            return
+        oldest = now - self._max_age
+        while self._retries and self._retries[0].put <= oldest:
+            self._abandon()
+        while self._waiting and not self._retries:
+            put = self._waiting[0].put
+            if put is None or put > oldest:
+                break
+            self._drop()
+        if self._full:
+            self._full = False
+            self._wake()
+
+    def due(self) -> float | None:
+        """When :meth:`expire` has something to do; None: nothing waits."""
+        if self._retries:
+            return self._retries[0].put + self._max_age
+        put = next((each.put for each in self._waiting if each.put is not None), None)
+        return None if put is None else put + self._max_age
+
+    def give_up(self, now: float) -> None:
+        """Nothing is written any more: whatever waits or is in flight ends."""
+        self.down(now)
+        while self._retries:
+            self._abandon()
+        while self._waiting:
+            self._drop()
+
+    # -- falling out
+
+    def _shed(self) -> None:
+        """Let the oldest fall out while too much waits."""
+        bound = self._max_bytes
+        if self._up:
+            bound += max(0, self._max_bytes - self.in_flight_bytes)
+        while self.waiting_bytes > bound and self._retries:
+            self._abandon()
+        passing: list[_Waiting] = []
+        while self.waiting_bytes > bound:
+            if self._waiting[0].put is None:
+                passing.append(self._waiting.popleft())
+            else:
+                self._drop()
+        self._waiting.extendleft(reversed(passing))
+
+    def _abandon(self) -> None:
+        message = self._retries.popleft()
+        self.waiting_bytes -= len(message.payload)
+        self.abandoned += message.count
+        self._settle(message.ticket, message.count, Settled.ABANDONED)
+
+    def _drop(self) -> None:
+        self.waiting_bytes -= len(self._waiting.popleft().data)
+        self.dropped += 1
+        self._left += 1
+        self._settle(self._left, 1, Settled.DROPPED)
+
+    def _settle(self, ticket: int, count: int, how: Settled) -> None:
+        self._ended += count
+        if self.on_settled is not None:
+            self.on_settled(ticket, count, how)
+
+    def _wake(self) -> None:
+        if self._up and not self._ready and not self._full and (self._retries or self._waiting):
+            self._ready = True
+            self.on_ready()
