@@ -1,27 +1,65 @@
-"""From a URL to a back end: a table of text; a module is imported when its scheme is named."""
+"""From a URL to a back end: a table of text; a module is imported when its scheme is named.
+
+Whatever the colour of the back end, all three ways in work: :func:`create` for an event loop, :func:`create_threaded`
+for threads, :func:`create_sender` for who only writes. What the back end does not have is bridged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
-from typing import cast
+from typing import Any, Literal
 
 import msgspec
 
-from roomcast_brokers.contracts import AsyncBroker
+from roomcast_brokers.bridge import LoopBroker, ThreadedBroker
+from roomcast_brokers.bridged_sender import BridgedSender
+from roomcast_brokers.contracts import AsyncBroker, Broker, Sender
 from roomcast_brokers.errors import BrokerURLError, MissingExtraError
+
+DISTRIBUTION = "roomcast-brokers"
 
 
 class BackEnd(msgspec.Struct, frozen=True):
-    """Where a back end is, and which extra of the distribution brings what it imports (None: nothing to install)."""
+    """Where a back end is. ``path`` is a class that takes the URL and keyword options, and is a broker of ``colour``;
+    ``sender`` likewise a :class:`~roomcast_brokers.contracts.Sender`, if there is one. ``extra`` of the distribution
+    brings what they import (None: nothing to install).
+    """
 
     path: str
+    colour: Literal["asyncio", "threads"] = "asyncio"
     extra: str | None = None
+    sender: str | None = None
 
+
+_REDIS = BackEnd(
+    "roomcast_brokers.backends.redis:RedisBroker",
+    extra="redis",
+    sender="roomcast_brokers.backends.redis:RedisSender",
+)
+_ZMQ = BackEnd(
+    "roomcast_brokers.backends.zmq:ZmqBroker",
+    extra="zmq",
+    sender="roomcast_brokers.backends.zmq:ZmqSender",
+)
 
 BACK_ENDS: Mapping[str, BackEnd] = {
     "memory": BackEnd("roomcast_brokers.backends.memory:MemoryBroker"),
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "unix": _REDIS,
+    "valkey": _REDIS,
+    "valkeys": _REDIS,
+    "redis+sentinel": _REDIS,
+    "valkey+sentinel": _REDIS,
+    "redis+cluster": _REDIS,
+    "rediss+cluster": _REDIS,
+    "valkey+cluster": _REDIS,
+    "valkeys+cluster": _REDIS,
+    "zmq+ipc": _ZMQ,
+    "zmq+tcp": _ZMQ,
 }
 
 
@@ -33,12 +71,43 @@ def scheme_of(url: str) -> str:
     return scheme.lower()
 
 
-def create(url: str, table: Mapping[str, BackEnd] = BACK_ENDS) -> AsyncBroker:
-    """The broker that ``url`` names, not opened yet.
+def create(
+    url: str, *, distribution: str = DISTRIBUTION, table: Mapping[str, BackEnd] = BACK_ENDS, **options: Any
+) -> AsyncBroker:
+    """The broker that ``url`` names, for one event loop and not opened yet. ``options`` are the back end's.
 
     Raises :class:`BrokerURLError` for a scheme that nobody serves (and suggests one), :class:`MissingExtraError` if the
-    back end's package is not installed (and names the extra). No message quotes the URL, which may hold a password.
+    back end's package is not installed (and names the extra of ``distribution``, which the user has installed). No
+    message quotes the URL, which may hold a password.
     """
+    scheme, back_end = _find(url, table)
+    make = partial(_load(scheme, back_end.path, back_end.extra, distribution), url, **options)
+    broker: AsyncBroker = LoopBroker(make) if back_end.colour == "threads" else make()
+    return broker
+
+
+def create_threaded(
+    url: str, *, distribution: str = DISTRIBUTION, table: Mapping[str, BackEnd] = BACK_ENDS, **options: Any
+) -> Broker:
+    """As :func:`create`, for threads."""
+    scheme, back_end = _find(url, table)
+    make = partial(_load(scheme, back_end.path, back_end.extra, distribution), url, **options)
+    broker: Broker = make() if back_end.colour == "threads" else ThreadedBroker(make)
+    return broker
+
+
+def create_sender(
+    url: str, *, distribution: str = DISTRIBUTION, table: Mapping[str, BackEnd] = BACK_ENDS, **options: Any
+) -> Sender:
+    """As :func:`create`: what only writes, and blocks until the broker has it."""
+    scheme, back_end = _find(url, table)
+    if back_end.sender is None:
+        return BridgedSender(partial(create_threaded, url, distribution=distribution, table=table, **options))
+    sender: Sender = _load(scheme, back_end.sender, back_end.extra, distribution)(url, **options)
+    return sender
+
+
+def _find(url: str, table: Mapping[str, BackEnd]) -> tuple[str, BackEnd]:
     scheme = scheme_of(url)
     back_end = table.get(scheme)
     if back_end is None:
@@ -46,15 +115,16 @@ def create(url: str, table: Mapping[str, BackEnd] = BACK_ENDS) -> AsyncBroker:
         known = ", ".join(f"{name}://" for name in sorted(table))
         hint = f"did you mean {near[0]}://?" if near else f"there is {known}"
         raise BrokerURLError(f"no broker serves {scheme}://; {hint}")
-    return _load(scheme, back_end)(url)
+    return scheme, back_end
 
 
-def _load(scheme: str, back_end: BackEnd) -> Callable[[str], AsyncBroker]:
-    module, _, name = back_end.path.partition(":")
+def _load(scheme: str, path: str, extra: str | None, distribution: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
     try:
-        return cast("Callable[[str], AsyncBroker]", getattr(import_module(module), name))
+        loaded: Callable[..., Any] = getattr(import_module(module), name)
     except ImportError as error:
-        if back_end.extra is None:
+        if extra is None:
             raise
-        command = f"pip install 'roomcast-brokers[{back_end.extra}]'"
+        command = f"pip install '{distribution}[{extra}]'"
         raise MissingExtraError(f"{scheme}:// needs a package that is not installed: {command}") from error
+    return loaded

@@ -1,94 +1,91 @@
-"""``memory://`` and ``memory://name``: a broker for the servers of one process and one event loop.
+"""``memory://`` and ``memory://name``: a broker for the servers of one process.
 
-Brokers of the same name hear each other; a name is forgotten with its last open broker. Nothing is ever away, so
-every call returns at once. Deliveries wait in a bounded queue per subscriber; what a slow one cannot take is dropped
-and counted in
-:attr:`MemoryBroker.dropped`, because a publisher never waits for somebody else's consumer.
+Brokers of the same name hear each other, whichever event loop and thread each of them lives in. Payloads are bytes, as
+on any broker: being in one process shares nothing. What is published is in every subscriber's inbox at once, and is
+told in a later turn of that subscriber's loop, never out of ``publish``.
+
+Nothing here is ever away. Tests that want to see what happens when it is take the :class:`Exchange` down.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from typing import Generic, TypeVar
+import threading
+from typing import Final
 from urllib.parse import urlsplit
 
-from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Delivery, State, Traits
-from roomcast_brokers.errors import BrokerClosedError, BrokerError, BrokerURLError, MessageTooLargeError
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Listener, State, Traits
+from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, BrokerURLError, MessageTooLargeError
+from roomcast_brokers.inbox import MAX_QUEUED_BYTES, MAX_QUEUED_DELIVERIES, Inbox
 
-T = TypeVar("T")
+TRAITS: Final = Traits(ordered_across_channels=True)
 
-# Enough for the burst of one loop turn at full speed; beyond it the consumer is stuck, and memory would only grow.
-MAX_QUEUED_DELIVERIES = 10_000
-MAX_QUEUED_BYTES = 64 * 1_048_576
-
-TRAITS = Traits(ordered_across_channels=True)
-
-
-class Feed(Generic[T]):
-    """A queue with one end to write to and one to iterate over, in one event loop. Unbounded: the writer minds the
-    size.
-    """
-
-    __slots__ = ("_closed", "_items", "_something")
-
-    def __init__(self) -> None:
-        self._items: deque[T] = deque()
-        self._something = asyncio.Event()
-        self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def put(self, item: T) -> None:
-        self._items.append(item)
-        self._something.set()
-
-    def close(self) -> None:
-        """Let the iteration end once the queue is empty."""
-        self._closed = True
-        self._something.set()
-
-    async def next(self) -> T | None:
-        """The next item, or None at the end."""
-        while not self._items:
-            if self._closed:
-                return None
-            self._something.clear()
-            await self._something.wait()
-        return self._items.popleft()
+# One for all exchanges: it is held for microseconds, and nobody is told anything meanwhile. So everybody hears the
+# messages of all publishers in one order.
+_lock: Final = threading.Lock()
 
 
 class Exchange:
-    """What brokers of one name share: who listens to which channel."""
+    """What brokers of one name share: who is open, and who subscribes to what.
 
-    __slots__ = ("listeners", "loop", "members")
+    ``take_down``, ``bring_back`` and ``cut`` are for tests, from any thread. A broker that is open hears of them as it
+    would of a server's end and return, and is back without having to try.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.members: set[MemoryBroker] = set()
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.down = False
         # dicts as ordered sets: listeners hear in the order in which they subscribed
-        self.listeners: dict[str, dict[MemoryBroker, None]] = {}
+        self.members: dict[MemoryBroker, None] = {}
+        self.subscribers: dict[str, dict[MemoryBroker, None]] = {}
+
+    def take_down(self) -> None:
+        """Cut everybody off until :meth:`bring_back`. An exchange that is down is not forgotten."""
+        with _lock:
+            self.down = True
+            for broker in self.living():
+                broker._lost(self)
+
+    def bring_back(self) -> None:
+        """Let everybody in again who was cut off or has come meanwhile."""
+        with _lock:
+            was_down, self.down = self.down, False
+            for broker in self.living() if was_down else ():
+                broker._found(self)
+            self.forget_if_unused()
+
+    def cut(self) -> None:
+        """Break every connection; nothing stands in the way of new ones."""
+        with _lock:
+            for broker in self.living():
+                broker._reconnected(self)
+
+    def living(self) -> list[MemoryBroker]:
+        """The members, without those whose loop was closed before they were. The caller holds the lock."""
+        for broker in [broker for broker in self.members if broker._inbox.dead]:
+            broker._leave()
+        return list(self.members)
+
+    def forget_if_unused(self) -> None:
+        """The caller holds the lock."""
+        if not self.members and not self.down and _exchanges.get(self.name) is self:
+            del _exchanges[self.name]
 
 
 _exchanges: dict[str, Exchange] = {}
 
 
-def _exchange(name: str) -> Exchange:
-    loop = asyncio.get_running_loop()
-    exchange = _exchanges.get(name)
-    if exchange is not None and exchange.loop.is_closed():
-        exchange = None  # its brokers died with their loop, without close(): nobody can hear them any more
-    if exchange is None:
-        exchange = _exchanges[name] = Exchange(loop)
-    if exchange.loop is not loop:
-        raise BrokerError("memory:// serves one event loop; another one has a broker of that name open")
-    return exchange
+def exchange_of(name: str) -> Exchange:
+    """The exchange of that name, made if need be. It is forgotten with its last open broker, unless it is down."""
+    with _lock:
+        return _exchange_of(name)
+
+
+def _exchange_of(name: str) -> Exchange:
+    return _exchanges.setdefault(name, Exchange(name))
 
 
 class MemoryBroker:
-    """See :class:`roomcast_brokers.contracts.AsyncBroker`; ``dropped`` counts what did not fit into the queue."""
+    """See :class:`roomcast_brokers.contracts.AsyncBroker`."""
 
     def __init__(
         self,
@@ -100,100 +97,111 @@ class MemoryBroker:
         parts = urlsplit(url)
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise BrokerURLError("memory:// takes a name and nothing else: memory://name")
-        self.dropped = 0
         self._name = parts.netloc + parts.path.rstrip("/")
-        self._max_deliveries = max_deliveries
-        self._max_bytes = max_bytes
-        self._queued_bytes = 0
+        self._inbox = Inbox(max_deliveries, max_bytes)
         self._exchange: Exchange | None = None
-        self._state = State.CONNECTING
-        self._inbox: Feed[Delivery] = Feed()
-        self._consumed = False
-        self._watchers: set[Feed[State]] = set()
+        self._closed = False
 
     @property
     def traits(self) -> Traits:
         return TRAITS
 
-    async def open(self) -> None:
-        if self._state is State.CLOSED:
-            raise BrokerClosedError("a closed broker stays closed; make another")
-        if self._exchange is None:
-            self._exchange = _exchange(self._name)
-            self._exchange.members.add(self)
-            self._become(State.UP)
+    @property
+    def dropped(self) -> int:
+        """Deliveries that did not fit into the inbox, because the loop did not come round to take them out."""
+        return self._inbox.dropped
 
-    async def publish(self, channel: str, payload: bytes) -> None:
-        listeners = self._opened().listeners
+    def open(self, listener: Listener) -> None:
+        if self._closed or self._inbox.opened:
+            raise BrokerClosedError("a broker is opened once, and a closed one stays closed; make another")
+        self._inbox.open(listener)
+        with _lock:
+            self._exchange = _exchange_of(self._name)
+            self._exchange.members[self] = None
+            self._exchange.living()
+            if self._exchange.down:
+                self._lost(self._exchange)
+            else:
+                self._found(self._exchange)
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        if type(payload) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
         if len(payload) > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
-        delivery = Delivery(channel, payload)
-        for broker in listeners.get(channel, ()):
-            broker._deliver(delivery)
+        with _lock:
+            exchange = self._opened()
+            if not self._inbox.up:
+                raise BrokerUnreachableError("memory:// is not up")
+            subscribers = exchange.subscribers.get(channel)
+            for broker in list(subscribers or ()):
+                broker._inbox.delivered(channel, payload)
+                if broker._inbox.dead:
+                    broker._leave()
+            self._inbox.accepted(1)
 
-    async def subscribe(self, channel: str) -> None:
-        self._opened().listeners.setdefault(channel, {})[self] = None
+    def subscribe(self, channel: str, generation: int) -> None:
+        with _lock:
+            if self._closed:
+                raise BrokerClosedError("nothing is subscribed after close()")
+            self._inbox.subscribed.subscribe(channel, generation)
+            if self._exchange is not None and not self._exchange.down:
+                self._join(self._exchange, channel, generation)
 
-    async def unsubscribe(self, channel: str) -> None:
-        _forget(self._opened(), channel, self)
+    def unsubscribe(self, channel: str) -> None:
+        with _lock:
+            if self._inbox.subscribed.unsubscribe(channel) and self._exchange is not None:
+                self._part(self._exchange, channel)
 
-    async def deliveries(self) -> AsyncIterator[Delivery]:
-        if self._consumed:
-            raise BrokerError("deliveries() has one consumer, and it has one already")
-        self._consumed = True
-        while (delivery := await self._inbox.next()) is not None:
-            self._queued_bytes -= len(delivery.payload)
-            yield delivery
-
-    async def states(self) -> AsyncIterator[State]:
-        feed: Feed[State] = Feed()
-        feed.put(self._state)
-        if self._state is State.CLOSED:
-            feed.close()
-        self._watchers.add(feed)
-        try:
-            while (state := await feed.next()) is not None:
-                yield state
-        finally:
-            self._watchers.discard(feed)
+    def reset(self) -> None:
+        with _lock:
+            self._reconnected(self._opened())
 
     async def close(self) -> None:
-        if self._state is State.CLOSED:
-            return
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            for channel in [name for name, listeners in exchange.listeners.items() if self in listeners]:
-                _forget(exchange, channel, self)
-            exchange.members.discard(self)
-            if not exchange.members and _exchanges.get(self._name) is exchange:
-                del _exchanges[self._name]
-        self._inbox.close()
-        self._become(State.CLOSED)
-        for feed in self._watchers:
-            feed.close()
+        self._closed = True
+        with _lock:
+            self._leave()
+        if self._inbox.opened:
+            self._inbox.changed(State.CLOSED, None)
+            await self._inbox.ended.wait()
+
+    # --- the caller holds the lock ----------------------------------------------------------------------------------
 
     def _opened(self) -> Exchange:
         if self._exchange is None:
             raise BrokerClosedError("open() comes first, and nothing after close()")
         return self._exchange
 
-    def _become(self, state: State) -> None:
-        self._state = state
-        for feed in self._watchers:
-            feed.put(state)
+    def _lost(self, exchange: Exchange) -> None:
+        for channel in self._inbox.subscribed.wanted():
+            self._part(exchange, channel)
+        self._inbox.changed(State.CONNECTING, BrokerUnreachableError("memory:// was taken down, or given up"))
 
-    def _deliver(self, delivery: Delivery) -> None:
-        size = len(delivery.payload)
-        if len(self._inbox) >= self._max_deliveries or self._queued_bytes + size > self._max_bytes:
-            self.dropped += 1
-            return
-        self._queued_bytes += size
-        self._inbox.put(delivery)
+    def _found(self, exchange: Exchange) -> None:
+        for channel, generation in self._inbox.subscribed.wanted().items():
+            self._join(exchange, channel, generation)
+        self._inbox.changed(State.UP, None)
 
+    def _reconnected(self, exchange: Exchange) -> None:
+        self._lost(exchange)
+        if not exchange.down:
+            self._found(exchange)
 
-def _forget(exchange: Exchange, channel: str, broker: MemoryBroker) -> None:
-    listeners = exchange.listeners.get(channel)
-    if listeners is not None:
-        listeners.pop(broker, None)
-        if not listeners:
-            del exchange.listeners[channel]
+    def _join(self, exchange: Exchange, channel: str, generation: int) -> None:
+        exchange.subscribers.setdefault(channel, {})[self] = None
+        self._inbox.confirmed(channel, generation)
+
+    def _part(self, exchange: Exchange, channel: str) -> None:
+        subscribers = exchange.subscribers.get(channel)
+        if subscribers is not None:
+            subscribers.pop(self, None)
+            if not subscribers:
+                del exchange.subscribers[channel]
+
+    def _leave(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.members.pop(self, None)
+            for channel in self._inbox.subscribed.wanted():
+                self._part(exchange, channel)
+            exchange.forget_if_unused()

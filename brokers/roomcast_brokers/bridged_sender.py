@@ -1,0 +1,134 @@
+"""A :class:`~roomcast_brokers.contracts.Sender` out of a :class:`~roomcast_brokers.contracts.Broker`: it waits for what
+the broker accepts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Broker, State
+from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
+
+SEND_TIMEOUT: Final = 5.0
+
+# What is handed over before it is waited for: worth a round trip, and half of what may wait in a bridge.
+MAX_BATCH_BYTES: Final = 8 * 1_048_576
+MAX_BATCH_MESSAGES: Final = 10_000
+
+Message = tuple[str, bytes]
+
+
+class BridgedSender:
+    """One broker is kept until something fails; the next ``send`` then makes another, which owes no receipts.
+
+    ``make`` is called at once, so that what is wrong with the configuration is found out there. ``timeout`` is for
+    connecting, and anew for every batch of at most ``MAX_BATCH_BYTES``. Not for gevent and eventlet: the broker has a
+    thread. After a fork ``forget`` cannot reach the descriptors of that thread: they stay open in the child.
+    """
+
+    def __init__(self, make: Callable[[], Broker], *, timeout: float = SEND_TIMEOUT) -> None:
+        self._make = make
+        self._timeout = timeout
+        self._connection: _Connection | None = _Connection(make())
+        self._closed = False
+
+    def send(self, messages: Sequence[Message]) -> None:
+        if self._closed:
+            raise BrokerClosedError("the sender is closed")
+        for _, payload in messages:
+            if len(payload) > MAX_MESSAGE_BYTES:
+                raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
+        if self._connection is None:
+            self._connection = _Connection(self._make())
+        try:
+            self._connection.send(messages, self._timeout)
+        except SendError:
+            failed, self._connection = self._connection, None
+            failed.broker.close(0)
+            raise
+
+    def close(self) -> None:
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.broker.close()
+
+    def forget(self) -> None:
+        # Kept for ever: collecting it would close a loop whose selector the parent is using.
+        if self._connection is not None:
+            _FORGOTTEN.append(self._connection)
+            self._connection = None
+
+
+class _Connection:
+    """A broker and its listener, which counts what is accepted."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self._heard = threading.Condition()
+        self._opened = False
+        self._state = State.CONNECTING
+        self._cause: Exception | None = None
+        self._accepted = 0
+
+    def send(self, messages: Sequence[Message], timeout: float) -> None:
+        """Raises SendError, after which nothing is known of this broker's receipts."""
+        self._accepted = handed_over = 0
+        if not self._opened:
+            self._opened = True
+            self.broker.open(self)
+        self._wait(lambda: self._state is not State.CONNECTING, timeout, "the broker was not reached in time")
+        for batch in _batches(messages):
+            try:
+                for channel, payload in batch:
+                    self.broker.publish(channel, payload)
+            except (BrokerUnreachableError, BrokerClosedError) as error:
+                raise SendError("the broker was lost", self._accepted) from error
+            handed_over += len(batch)
+            self._wait(lambda: self._settled(handed_over), timeout, "the broker did not accept everything in time")  # noqa: B023  # called at once
+            if self._accepted < handed_over:
+                raise SendError("the broker was lost", self._accepted) from self._cause
+
+    def _settled(self, handed_over: int) -> bool:
+        return self._accepted >= handed_over or self._state is not State.UP
+
+    def _wait(self, condition: Callable[[], bool], timeout: float, failure: str) -> None:
+        with self._heard:
+            if not self._heard.wait_for(condition, timeout):
+                raise SendError(failure, self._accepted) from self._cause
+
+    # --- Listener; in the broker's thread ---------------------------------------------------------------------------
+
+    def delivered(self, channel: str, payload: bytes) -> None:
+        """Nothing was subscribed."""
+
+    def confirmed(self, channel: str, generation: int) -> None:
+        """Nothing was subscribed."""
+
+    def accepted(self, count: int) -> None:
+        with self._heard:
+            self._accepted += count
+            self._heard.notify_all()
+
+    def changed(self, state: State, cause: Exception | None) -> None:
+        with self._heard:
+            self._state = state
+            self._cause = cause or self._cause
+            self._heard.notify_all()
+
+
+_FORGOTTEN: Final[list[_Connection]] = []
+
+
+def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """``messages`` in their order, in slices within the bounds of a batch."""
+    begin = size = 0
+    for index, (_, payload) in enumerate(messages):
+        if index > begin and (size + len(payload) > MAX_BATCH_BYTES or index - begin >= MAX_BATCH_MESSAGES):
+            yield messages[begin:index]
+            begin, size = index, 0
+        size += len(payload)
+    if begin < len(messages):
+        yield messages[begin:]

@@ -1,0 +1,122 @@
+"""What the contract suite needs of a broker that runs for tests: reach it, and break it in every way there is.
+
+One :class:`Service` serves all tests of a session; channels are new for each test, so nobody needs a clean broker.
+A new back end adds one class and one row of :data:`SERVICES`; the suite needs no change.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from importlib import import_module
+
+import pytest
+
+from roomcast_brokers import registry
+from roomcast_brokers.backends.memory import exchange_of
+from roomcast_brokers.bridge import LoopBroker
+from roomcast_brokers.contracts import AsyncBroker, Broker, Sender
+
+
+class Service(ABC):
+    """A broker for tests. Its methods block; the suite calls them outside of any event loop. Made without effort: what
+    takes time or needs a program belongs in ``start``, which may skip the test (:mod:`tests.support.programs`).
+    """
+
+    colours: tuple[str, ...] = ("asyncio", "threads")
+    """The rows of this service. Where "asyncio" is the back end's own colour, "threads" is bridged, and the other way
+    round; "twice" is asyncio over threads over asyncio, for the bridges' own sake.
+    """
+    can_break = True
+    """Whether ``stop``, ``restart`` and ``cut`` do what they say; if not, the tests of breaks are skipped."""
+
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, the same for the whole session, also while it is stopped."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Run and accept connections when this returns. Called before every test: nothing to do if it runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Be gone when this returns: connections are broken, new ones are refused."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Break every connection that there is; new ones are accepted."""
+
+    def restart(self) -> None:
+        """Be gone and come back."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """The session ends: leave nothing behind."""
+        self.stop()
+
+    # How its brokers are made; a back end whose tests need options overrides these.
+
+    def asynchronous(self) -> AsyncBroker:
+        return registry.create(self.url())
+
+    def threaded(self) -> Broker:
+        return registry.create_threaded(self.url())
+
+    def sender(self) -> Sender:
+        return registry.create_sender(self.url())
+
+    def broker(self, colour: str) -> AsyncBroker | Broker:
+        """A new one, of one of ``colours``."""
+        if colour == "twice":
+            return LoopBroker(self.threaded)
+        return self.asynchronous() if colour == "asyncio" else self.threaded()
+
+
+class MemoryService(Service):
+    """An exchange of this process, which its tests may take down."""
+
+    colours = ("asyncio", "threads", "twice")
+
+    def __init__(self) -> None:
+        self._name = f"contract-{secrets.token_hex(4)}"
+
+    def url(self) -> str:
+        return f"memory://{self._name}"
+
+    def start(self) -> None:
+        exchange_of(self._name).bring_back()
+
+    def stop(self) -> None:
+        exchange_of(self._name).take_down()
+
+    def cut(self) -> None:
+        exchange_of(self._name).cut()
+
+    def close(self) -> None:
+        self.start()
+
+
+class Row:
+    """A service by its name in the test's id. ``path`` is imported when a test of that row is about to run."""
+
+    def __init__(self, name: str, path: str, colours: tuple[str, ...] = Service.colours) -> None:
+        self.name = name
+        self.path = path
+        self.colours = colours
+
+    def service(self) -> Service:
+        module, _, name = self.path.partition(":")
+        try:
+            found: Callable[[], Service] = getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            pytest.skip(f"{self.path} is not there")
+        return found()
+
+
+SERVICES = (
+    Row("memory", "tests.contract.services:MemoryService", MemoryService.colours),
+    Row("redis", "tests.support.services:RedisService"),
+    Row("zmq", "tests.support.services:ZmqService"),
+)
