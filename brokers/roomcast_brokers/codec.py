@@ -30,6 +30,7 @@ EPOCH_BYTES: Final = 8
 
 # magic, major, minor, flags, two bytes of zero, origin's name, epoch
 HEAD: Final = struct.Struct(">2sBBHxx8s8s")
+_SIGNED_HEAD_BYTES: Final = HEAD.size + SIGNATURE_BYTES
 
 REASONS: Final = (
     "short",  # shorter than its own head says
@@ -46,22 +47,30 @@ REASONS: Final = (
     "kind",  # an operation of a kind that this version does not know; with a newer minor version this is no fault
 )
 
-# What stands around a body in an operation at most: array, kind, mid (9), made_by (array, name, epoch, mid).
+# What stands before the body of an operation at most: array, kind, mid, made_by (array, name, epoch, mid).
 OPERATION_OVERHEAD: Final = 1 + 9 + 9 + (1 + 9 + 10 + 9)
 
-# What stands in the array beside the texts: its head, gen, seq, sent_ms, the head of the operations.
-_NUMBERS_OVERHEAD: Final = 1 + 3 * 9 + 5
-_TEXT_OVERHEAD: Final = 3  # of a MessagePack str that no channel's name makes longer than 65,535 bytes
+# What stands in the array behind the channel: gen, seq, sent_ms, the head of the operations.
+_NUMBERS_OVERHEAD: Final = 3 * 9 + 5
 
-# Origins and channels that one codec remembers, ready made. Strangers can fill the first, so it is emptied when full.
-_REMEMBERED_ORIGINS: Final = 4_096
+# Heads and channels that one codec remembers, ready made. Strangers can fill the first, so it is emptied when full.
+_REMEMBERED_HEADS: Final = 4_096
 _REMEMBERED_CHANNELS: Final = 8_192
 
 _NAME = re.compile(rb"[A-Za-z0-9_-]{4}(?:\0{4}|[A-Za-z0-9_-]{4})\Z")
 _EMITTER_NAME_BYTES: Final = 6  # 8 characters of base64url
 
-# Kinds that this version knows; a newer one may have more of both sorts.
-_DATA: Final = frozenset(BODIES) - CONTROL
+# Kinds that this version knows; a newer one may have more of both sorts. Plain numbers compare faster than members.
+_CONTROL: Final = frozenset(map(int, CONTROL))
+_NUMBERED: Final = frozenset(map(int, BODIES)) - _CONTROL
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What the head says, of a version that can be read."""
+
+    origin: Origin
+    signed: bool
+    control: bool
 
 
 class _Array(msgspec.Struct, frozen=True, array_like=True):
@@ -141,49 +150,49 @@ class EnvelopeCodec:
         """Messages read that have a higher minor version than this one: something in them may have been ignored."""
         self._keys = keys
         self._must_be_signed = keys is not None and not accept_unsigned
-        flags = SIGNED if keys else 0
+        flags = 0 if keys is None else SIGNED
         self._head, self._control_head = (
             HEAD.pack(MAGIC, MAJOR, MINOR, each, _wire_name(origin), origin.epoch)
             for each in (flags, flags | CONTROLLED)
         )
-        self._names: dict[str, bytes] = {}
-        self._origins: dict[bytes, Origin] = {}
+        self._starts: dict[str, bytes] = {}
+        self._heads: dict[bytes, _Head] = {}
 
     # -- writing
 
     def encode(self, channel: str, gen: int, seq: int, sent_ms: int, operations: Sequence[bytes]) -> bytes:
         """A message of ``operations`` (of :func:`encode_operation`), of which the first has the number ``seq``."""
-        return self._seal(self._head, channel, _encode((gen, seq, sent_ms)), operations)
+        count = len(operations)
+        payload = b"".join(
+            (
+                self._starts.get(channel) or self._start(channel),
+                _encode((gen, seq, sent_ms))[1:],  # three elements, without the head of their array
+                _ARRAY_HEADS[count] if count < 16 else _array_head(count),
+                *operations,
+            )
+        )
+        return payload if self._keys is None else self._sign(self._keys, payload)
 
     def control(self, channel: str, kind: int, body: bytes, sent_ms: int) -> bytes:
         """A control message: it travels alone and has no numbers."""
-        return self._seal(self._control_head, channel, _encode((0, 0, sent_ms)), (encode_operation(kind, 0, body),))
+        array = (self._start(channel)[HEAD.size :], _encode((0, 0, sent_ms))[1:], _ARRAY_HEADS[1])
+        payload = b"".join((self._control_head, *array, encode_operation(kind, 0, body)))
+        return payload if self._keys is None else self._sign(self._keys, payload)
 
     def overhead(self, channel: str) -> int:
         """At most so many bytes longer than its operations is a message to ``channel``."""
-        return (
-            HEAD.size
-            + (SIGNATURE_BYTES if self._keys else 0)
-            + _NUMBERS_OVERHEAD
-            + len(self.cluster.encode())
-            + len(channel.encode())
-            + 2 * _TEXT_OVERHEAD
-        )
+        signature = 0 if self._keys is None else SIGNATURE_BYTES
+        return len(self._start(channel)) + signature + _NUMBERS_OVERHEAD
 
-    def _seal(self, head: bytes, channel: str, numbers: bytes, operations: Sequence[bytes]) -> bytes:
-        names = self._names.get(channel) or self._remember(channel)
-        # numbers[1:]: three elements without the head of their array.
-        array = b"".join((names, numbers[1:], _array_head(len(operations)), *operations))
-        if self._keys is None:
-            return head + array
-        return b"".join((head, self._keys.sign(head + array), array))
+    def _sign(self, keys: KeyRing, payload: bytes) -> bytes:
+        return b"".join((payload[: HEAD.size], keys.sign(payload), payload[HEAD.size :]))
 
-    def _remember(self, channel: str) -> bytes:
-        """The array up to the channel."""
-        if len(self._names) >= _REMEMBERED_CHANNELS:
-            self._names.clear()
-        names = self._names[channel] = b"\x96" + _encode(self.cluster) + _encode(channel)
-        return names
+    def _start(self, channel: str) -> bytes:
+        """What every message to ``channel`` begins with: the head, and the array as far as the channel."""
+        if len(self._starts) >= _REMEMBERED_CHANNELS:
+            self._starts.clear()
+        start = self._starts[channel] = b"".join((self._head, b"\x96", _encode(self.cluster), _encode(channel)))
+        return start
 
     # -- reading
 
@@ -193,63 +202,65 @@ class EnvelopeCodec:
 
     def decode(self, channel: str, payload: bytes) -> Envelope:
         """The envelope that arrived on ``channel``. Bodies are left as they are. Raises :class:`EnvelopeError`."""
-        if len(payload) < HEAD.size:
-            raise EnvelopeError("short", f"{len(payload)} bytes are no envelope")
-        magic, major, minor, flags, _, _ = HEAD.unpack_from(payload)
-        if magic != MAGIC or major != MAJOR:
-            raise _foreign(magic, major)
+        head = self._heads.get(payload[:24]) or self._read_head(payload)
         if len(payload) > MAX_MESSAGE_BYTES:
             raise EnvelopeError("too_large", f"{len(payload):,} bytes are more than one broker message may hold")
-        if minor > MINOR:
-            self.newer += 1
-        signed = flags & SIGNED != 0
         if self._keys is not None:
-            self._check_signature(self._keys, signed, payload)
-        start = HEAD.size + SIGNATURE_BYTES if signed else HEAD.size
+            self._check_signature(self._keys, head.signed, payload)
         try:
-            array = _decode(memoryview(payload)[start:])
+            array = _decode(memoryview(payload)[_SIGNED_HEAD_BYTES if head.signed else HEAD.size :])
         except _UNREADABLE as error:
             raise EnvelopeError("malformed", "what stands behind the head is no array of an envelope") from error
-        control = flags & CONTROLLED != 0
-        _check(array, control)
         if array.cluster != self.cluster:
             raise EnvelopeError("cluster", "it is of another cluster")
         if array.channel != channel:
             raise EnvelopeError("channel", "it was written to another channel than the one it came by")
+        operations = array.operations
+        _check(array.gen, array.seq, operations, head.control)
         return Envelope(
-            self._origins.get(payload[8:24]) or self._meet(payload[8:24]),
-            control,
-            signed,
+            head.origin,
+            head.control,
+            head.signed,
             array.cluster,
             channel,
             array.gen,
             array.seq,
             array.sent_ms,
-            array.operations,
+            operations,
         )
+
+    def _read_head(self, payload: bytes) -> _Head:
+        if len(payload) < HEAD.size:
+            raise EnvelopeError("short", f"{len(payload)} bytes are no envelope")
+        magic, major, minor, flags, name, epoch = HEAD.unpack_from(payload)
+        if magic != MAGIC:
+            raise EnvelopeError("magic", "it is no envelope")
+        if major != MAJOR:
+            raise EnvelopeError("major", f"it has the major version {major}, which this one cannot read")
+        if not _NAME.match(name):
+            raise EnvelopeError("malformed", "the name of its origin is neither a tag nor an emitter's")
+        origin = Origin(name.rstrip(b"\0").decode(), epoch)
+        head = _Head(origin, flags & SIGNED != 0, flags & CONTROLLED != 0)
+        if minor > MINOR:
+            self.newer += 1  # not remembered, so that each is counted
+            return head
+        if len(self._heads) >= _REMEMBERED_HEADS:
+            self._heads.clear()
+        self._heads[payload[: HEAD.size]] = head
+        return head
 
     def _check_signature(self, keys: KeyRing, signed: bool, payload: bytes) -> None:
         if not signed:
             if self._must_be_signed:
                 raise EnvelopeError("unsigned", "it is not signed")
             return
-        end = HEAD.size + SIGNATURE_BYTES
-        if len(payload) < end:
+        if len(payload) < _SIGNED_HEAD_BYTES:
             raise EnvelopeError("short", f"{len(payload)} bytes are no signed envelope")
-        signature = payload[HEAD.size : end]
+        signature = payload[HEAD.size : _SIGNED_HEAD_BYTES]
         if not keys.knows(signature[:KEY_ID_BYTES]):
             raise EnvelopeError("key", "it is signed with a key that is not known here")
-        if not keys.verify(signature, payload[: HEAD.size] + payload[end:]):
+        if not keys.verify(signature, payload[: HEAD.size] + payload[_SIGNED_HEAD_BYTES:]):
             raise EnvelopeError("signature", "its signature is wrong")
-
-    def _meet(self, identity: bytes) -> Origin:
-        name = identity[:8]
-        if not _NAME.match(name):
-            raise EnvelopeError("malformed", "the name of its origin is neither a tag nor an emitter's")
-        if len(self._origins) >= _REMEMBERED_ORIGINS:
-            self._origins.clear()
-        origin = self._origins[identity] = Origin(name.rstrip(b"\0").decode(), identity[8:])
-        return origin
 
 
 def _wire_name(origin: Origin) -> bytes:
@@ -265,23 +276,16 @@ def _array_head(count: int) -> bytes:
     return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)
 
 
-def _foreign(magic: bytes, major: int) -> EnvelopeError:
-    if magic != MAGIC:
-        return EnvelopeError("magic", "it is no envelope")
-    return EnvelopeError("major", f"it has the major version {major}, which this one cannot read")
-
-
-def _check(array: _Array, control: bool) -> None:
+def _check(gen: int, seq: int, operations: tuple[Operation, ...], control: bool) -> None:
     """Raise ``malformed`` unless numbers and operations are such as a message of this sort has."""
-    operations = array.operations
     if control:
-        if array.gen or array.seq or len(operations) != 1:
+        if gen or seq or len(operations) != 1:
             raise EnvelopeError("malformed", "a control message has one operation and no numbers")
-        if operations[0].kind in _DATA:
+        if operations[0].kind in _NUMBERED:
             raise EnvelopeError("malformed", f"an operation of kind {operations[0].kind} is no control message")
         return
-    if array.gen < 0 or array.seq < 1 or not operations:
+    if gen < 0 or seq < 1 or not operations:
         raise EnvelopeError("malformed", "a message has operations, and their numbers start at 1")
     for operation in operations:
-        if operation.kind in CONTROL:
+        if operation.kind in _CONTROL:
             raise EnvelopeError("malformed", f"an operation of kind {operation.kind} travels as a control message")

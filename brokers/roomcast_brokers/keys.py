@@ -75,9 +75,6 @@ class KeyRing:
         key = self._keys.get(signature[:KEY_ID_BYTES])
         return key is not None and hmac.compare_digest(key.digest(data), signature[KEY_ID_BYTES:])
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def __repr__(self) -> str:
         return f"<KeyRing of {len(self._keys)}>"
 

@@ -33,6 +33,9 @@ class Settled(Enum):
     ABANDONED = "abandoned"  # it was written, but not confirmed, and is not written again: it may have arrived
 
 
+_DELIVERED: Final = Settled.DELIVERED  # looking a member up takes 0.15 µs
+
+
 class _Waiting(msgspec.Struct, frozen=True, gc=False):
     """An operation without a number, or (``put`` None) the body of a control message."""
 
@@ -48,12 +51,8 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     channel: str
     payload: bytes
     ticket: int
-    kinds: tuple[int, ...]
+    kinds: list[int]
     put: float  # when the newest of its operations was put
-
-    @property
-    def count(self) -> int:
-        return len(self.kinds)
 
 
 def _nothing() -> None:
@@ -171,62 +170,57 @@ class PublishQueue:
             if self.in_flight_bytes and self.in_flight_bytes + size > self._max_bytes:
                 self._full = True
                 return
+            self._in_flight.append(retries.popleft())
             self.waiting_bytes -= size
-            self._fly(retries.popleft(), size)
+            self.in_flight += len(message.kinds)
+            self.in_flight_bytes += size
             taken.append((message.channel, message.payload))
 
     def _take_waiting(self, taken: list[tuple[str, bytes]], now: float) -> None:
         sent_ms = self._wall()
         waiting = self._waiting
+        reserve = self._reserve
         while waiting:
             first = waiting[0]
+            room = self._max_bytes - self.in_flight_bytes
             if first.put is None:
                 waiting.popleft()
                 payload = self._codec.control(first.channel, first.kind, first.data, sent_ms)
-                self._in_flight.append(_Message(first.channel, payload, 0, (first.kind,), now))
+                self._in_flight.append(_Message(first.channel, payload, 0, [first.kind], now))
+            elif len(first.data) + reserve > room and self.in_flight_bytes:
+                self._full = True
+                return
             else:
-                batch = self._batch(first)
-                if not batch:
-                    self._full = True
-                    return
-                payload = self._write(batch, now, sent_ms)
+                payload = self._write(waiting.popleft(), room - reserve, now, sent_ms)
             taken.append((first.channel, payload))
 
-    def _batch(self, first: _Waiting) -> list[_Waiting]:
-        """Take from the waiting ones those that share a message with the first; none if they have to wait."""
+    def _write(self, first: _Waiting, room: int, now: float, sent_ms: int) -> bytes:
+        """Put ``first``, and what follows it to its channel and fits, into one message, which is in flight then."""
         channel = first.channel
+        size = len(first.data)
+        operations = [first.data]
+        kinds = [first.kind]
+        put = first.put
         waiting = self._waiting
-        size = self._codec.overhead(channel) + len(first.data)
-        room = min(MAX_MESSAGE_BYTES, self._max_bytes - self.in_flight_bytes)
-        if size > room and self.in_flight_bytes:
-            return []
-        batch = [waiting.popleft()]
-        while waiting:
-            following = waiting[0]
-            size += len(following.data)
-            if following.channel != channel or following.put is None or size > room:
-                break
-            batch.append(waiting.popleft())
-        return batch
-
-    def _write(self, batch: list[_Waiting], now: float, sent_ms: int) -> bytes:
-        """Give the operations their numbers, and put them into a message, which is in flight then."""
-        channel = batch[0].channel
-        count = len(batch)
-        operations = [each.data for each in batch]
+        if waiting and waiting[0].channel == channel:
+            room = min(room, MAX_MESSAGE_BYTES - self._reserve)
+            while waiting and waiting[0].channel == channel and waiting[0].put is not None:
+                if size + len(waiting[0].data) > room:
+                    break
+                following = waiting.popleft()
+                size += len(following.data)
+                operations.append(following.data)
+                kinds.append(following.kind)
+                put = following.put
+        count = len(operations)
         gen, seq = self._sequences.number(channel, count, now)
         payload = self._codec.encode(channel, gen, seq, sent_ms, operations)
-        kinds = tuple([each.kind for each in batch])
-        put = batch[-1].put or 0.0
-        self.waiting_bytes -= sum(map(len, operations))
-        self._fly(_Message(channel, payload, self._left + 1, kinds, put), len(payload))
+        self._in_flight.append(_Message(channel, payload, self._left + 1, kinds, put or now))
         self._left += count
+        self.waiting_bytes -= size
+        self.in_flight += count
+        self.in_flight_bytes += len(payload)
         return payload
-
-    def _fly(self, message: _Message, size: int) -> None:
-        self._in_flight.append(message)
-        self.in_flight += message.count
-        self.in_flight_bytes += size
 
     # -- what becomes of it
 
@@ -234,14 +228,19 @@ class PublishQueue:
         """The broker has the ``count`` oldest messages that are in flight, control messages included."""
         published = self.published
         flying = self._in_flight
-        for _ in range(min(count, len(flying))):
+        while count > 0 and flying:
+            count -= 1
             message = flying.popleft()
-            for kind in message.kinds:
+            kinds = message.kinds
+            for kind in kinds:
                 published[kind] += 1
             if message.ticket:
-                self.in_flight -= message.count
+                operations = len(kinds)
+                self.in_flight -= operations
                 self.in_flight_bytes -= len(message.payload)
-                self._settle(message.ticket, message.count, Settled.DELIVERED)
+                self._ended += operations
+                if self.on_settled is not None:
+                    self.on_settled(message.ticket, operations, _DELIVERED)
         if self._full:
             self._full = False
             self._wake()
@@ -265,6 +264,7 @@ class PublishQueue:
         self.in_flight = self.in_flight_bytes = 0
         self._waiting = deque(each for each in self._waiting if each.put is not None)
         self._shed()
+        self.expire(now)
 
     def expire(self, now: float) -> None:
         """Let what has waited too long fall out, the oldest first.
@@ -286,10 +286,12 @@ class PublishQueue:
             self._wake()
 
     def due(self) -> float | None:
-        """When :meth:`expire` has something to do; None: nothing waits."""
+        """When :meth:`expire` has something to do; None: nothing waits, or all of it can be taken."""
+        if self._up and not self._full:
+            return None
         if self._retries:
             return self._retries[0].put + self._max_age
-        put = next((each.put for each in self._waiting if each.put is not None), None)
+        put = self._waiting[0].put if self._waiting else None
         return None if put is None else put + self._max_age
 
     def give_up(self, now: float) -> None:
@@ -320,8 +322,8 @@ class PublishQueue:
     def _abandon(self) -> None:
         message = self._retries.popleft()
         self.waiting_bytes -= len(message.payload)
-        self.abandoned += message.count
-        self._settle(message.ticket, message.count, Settled.ABANDONED)
+        self.abandoned += len(message.kinds)
+        self._settle(message.ticket, len(message.kinds), Settled.ABANDONED)
 
     def _drop(self) -> None:
         self.waiting_bytes -= len(self._waiting.popleft().data)
