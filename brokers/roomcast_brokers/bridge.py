@@ -60,6 +60,7 @@ class ThreadedBroker:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
+        self._opened = False  # in the thread
 
     @property
     def traits(self) -> Traits:
@@ -99,7 +100,7 @@ class ThreadedBroker:
     def reset(self) -> None:
         with self._lock:
             self._check_open()
-            self._call(self._broker.reset)
+            self._call(self._reset)
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         with self._lock:
@@ -139,7 +140,9 @@ class ThreadedBroker:
 
     async def _live(self, told: Listener) -> None:
         self._loop = asyncio.get_running_loop()
+        self._do_calls()  # what was subscribed before has to be confirmed before UP
         self._broker.open(told)
+        self._opened = True
         self._do_calls()
         await self._stop.wait()
         try:
@@ -163,6 +166,10 @@ class ThreadedBroker:
             self._broker.publish(channel, payload)
         except BrokerUnreachableError:
             pass  # it will be told in a moment that the state has changed
+
+    def _reset(self) -> None:
+        if self._opened:  # else there is nothing to give up
+            self._broker.reset()
 
     def _became(self, state: State) -> None:
         with self._lock:

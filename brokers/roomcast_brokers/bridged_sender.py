@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Broker, State
@@ -40,14 +41,18 @@ class BridgedSender:
         for _, payload in messages:
             if len(payload) > MAX_MESSAGE_BYTES:
                 raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
-        if self._connection is None:
-            self._connection = _Connection(self._make())
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.broken:  # meanwhile
+            connection.broker.close(0)
+            connection = None
+        if connection is None:
+            connection = _Connection(self._make())
         try:
-            self._connection.send(messages, self._timeout)
-        except SendError:
-            failed, self._connection = self._connection, None
-            failed.broker.close(0)
+            connection.send(messages, self._timeout)
+        except BaseException:  # an interrupted one owes receipts as well
+            connection.broker.close(0)
             raise
+        self._connection = connection
 
     def close(self) -> None:
         self._closed = True
@@ -63,13 +68,15 @@ class BridgedSender:
 
 
 class _Connection:
-    """A broker and its listener, which counts what is accepted."""
+    """A broker, from its opening to its first failure, and its listener, which counts what is accepted."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
+        self.broken = False
+        """It could not be reached, or was lost; that it is tried again is of no use to a sender."""
         self._heard = threading.Condition()
         self._opened = False
-        self._state = State.CONNECTING
+        self._up = False
         self._cause: Exception | None = None
         self._accepted = 0
 
@@ -79,7 +86,7 @@ class _Connection:
         if not self._opened:
             self._opened = True
             self.broker.open(self)
-        self._wait(lambda: self._state is not State.CONNECTING, timeout, "the broker was not reached in time")
+        self._wait(lambda: self._up, timeout, "the broker is not reached")
         for batch in _batches(messages):
             try:
                 for channel, payload in batch:
@@ -87,16 +94,15 @@ class _Connection:
             except (BrokerUnreachableError, BrokerClosedError) as error:
                 raise SendError("the broker was lost", self._accepted) from error
             handed_over += len(batch)
-            self._wait(lambda: self._settled(handed_over), timeout, "the broker did not accept everything in time")  # noqa: B023  # called at once
-            if self._accepted < handed_over:
-                raise SendError("the broker was lost", self._accepted) from self._cause
+            self._wait(partial(self._has_accepted, handed_over), timeout, "the broker has not accepted everything")
 
-    def _settled(self, handed_over: int) -> bool:
-        return self._accepted >= handed_over or self._state is not State.UP
+    def _has_accepted(self, count: int) -> bool:
+        return self._accepted >= count
 
     def _wait(self, condition: Callable[[], bool], timeout: float, failure: str) -> None:
         with self._heard:
-            if not self._heard.wait_for(condition, timeout):
+            self._heard.wait_for(lambda: condition() or self.broken, timeout)
+            if not condition():
                 raise SendError(failure, self._accepted) from self._cause
 
     # --- Listener; in the broker's thread ---------------------------------------------------------------------------
@@ -114,7 +120,8 @@ class _Connection:
 
     def changed(self, state: State, cause: Exception | None) -> None:
         with self._heard:
-            self._state = state
+            self._up = state is State.UP
+            self.broken = self.broken or not self._up
             self._cause = cause or self._cause
             self._heard.notify_all()
 

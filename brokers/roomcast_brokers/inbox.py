@@ -1,9 +1,9 @@
 """What a listener is still to be told in its event loop: written to from any thread, told in turns.
 
 An :class:`Inbox` is a :class:`~roomcast_brokers.contracts.Listener` itself. What it hears it passes on in order, in
-later turns of the loop in which it was opened, with one wake-up for all that has come meanwhile. Deliveries are bounded;
-what does not fit is dropped and counted, because nobody who publishes waits for somebody else's consumer. The rest is
-not: no state and no confirmation may be lost, and there are only as many as the owner itself has caused.
+later turns of the loop in which it was opened, with one wake-up for all that has come meanwhile. Deliveries are
+bounded; what does not fit is dropped and counted, because nobody who publishes waits for somebody else's consumer. The
+rest is not: no state and no confirmation may be lost, and there are only as many as the owner itself has caused.
 """
 
 from __future__ import annotations

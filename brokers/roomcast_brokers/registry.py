@@ -1,25 +1,30 @@
 """From a URL to a back end: a table of text; a module is imported when its scheme is named.
 
 Whatever the colour of the back end, all three ways in work: :func:`create` for an event loop, :func:`create_threaded`
-for threads, :func:`create_sender` for who only writes. What the back end does not have is bridged.
+for threads, :func:`create_sender` for who only writes. What the back end does not have is bridged. The bridges, too,
+are imported when they are needed: whoever only blocks and sends has no use for asyncio, which takes longer to import
+than all the rest.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from roomcast_brokers.bridge import LoopBroker, ThreadedBroker
-from roomcast_brokers.bridged_sender import BridgedSender
 from roomcast_brokers.contracts import AsyncBroker, Broker, Sender
 from roomcast_brokers.errors import BrokerURLError, MissingExtraError
 
-DISTRIBUTION = "roomcast-brokers"
+DISTRIBUTION: Final = "roomcast-brokers"
+
+# Only what looks like a scheme is ever repeated in a message: what stands before :// in a URL that was pasted wrongly
+# may be a password.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 
 
 class BackEnd(msgspec.Struct, frozen=True):
@@ -64,11 +69,11 @@ BACK_ENDS: Mapping[str, BackEnd] = {
 
 
 def scheme_of(url: str) -> str:
-    """What stands before ``://``, in lower case. Raises :class:`BrokerURLError` if nothing does."""
-    scheme, separator, _ = url.partition("://")
-    if not separator or not scheme:
+    """What stands before ``://``, in lower case. Raises :class:`BrokerURLError` if nothing does that could be one."""
+    found = _SCHEME.match(url)
+    if found is None:
         raise BrokerURLError("a broker is named by a URL such as memory://")
-    return scheme.lower()
+    return found[1].lower()
 
 
 def create(
@@ -82,7 +87,11 @@ def create(
     """
     scheme, back_end = _find(url, table)
     make = partial(_load(scheme, back_end.path, back_end.extra, distribution), url, **options)
-    broker: AsyncBroker = LoopBroker(make) if back_end.colour == "threads" else make()
+    if back_end.colour == "threads":
+        from roomcast_brokers.bridge import LoopBroker
+
+        return LoopBroker(make)
+    broker: AsyncBroker = make()
     return broker
 
 
@@ -92,7 +101,11 @@ def create_threaded(
     """As :func:`create`, for threads."""
     scheme, back_end = _find(url, table)
     make = partial(_load(scheme, back_end.path, back_end.extra, distribution), url, **options)
-    broker: Broker = make() if back_end.colour == "threads" else ThreadedBroker(make)
+    if back_end.colour == "asyncio":
+        from roomcast_brokers.bridge import ThreadedBroker
+
+        return ThreadedBroker(make)
+    broker: Broker = make()
     return broker
 
 
@@ -102,6 +115,8 @@ def create_sender(
     """As :func:`create`: what only writes, and blocks until the broker has it."""
     scheme, back_end = _find(url, table)
     if back_end.sender is None:
+        from roomcast_brokers.bridged_sender import BridgedSender
+
         return BridgedSender(partial(create_threaded, url, distribution=distribution, table=table, **options))
     sender: Sender = _load(scheme, back_end.sender, back_end.extra, distribution)(url, **options)
     return sender
@@ -123,8 +138,8 @@ def _load(scheme: str, path: str, extra: str | None, distribution: str) -> Calla
     try:
         loaded: Callable[..., Any] = getattr(import_module(module), name)
     except ImportError as error:
-        if extra is None:
-            raise
+        if extra is None or (error.name or "").startswith("roomcast"):
+            raise  # nothing that an extra would bring
         command = f"pip install '{distribution}[{extra}]'"
         raise MissingExtraError(f"{scheme}:// needs a package that is not installed: {command}") from error
     return loaded

@@ -71,6 +71,13 @@ class Member:
     async def up(self) -> None:
         await self.until(lambda heard: heard.state is State.UP)
 
+    @asynccontextmanager
+    async def back_after_a_break(self) -> AsyncIterator[None]:
+        """What is done inside breaks the connection; afterwards this member has heard of it and is up again."""
+        before = self.heard.breaks
+        yield
+        await self.until(lambda heard: heard.breaks > before and heard.state is State.UP)
+
     async def hear_of(self, *channels: str) -> None:
         """Subscribe and wait for the confirmations."""
         wanted = {channel: self.subscribe(channel) for channel in channels}

@@ -118,5 +118,5 @@ class Row:
 SERVICES = (
     Row("memory", "tests.contract.services:MemoryService", MemoryService.colours),
     Row("redis", "tests.support.services:RedisService"),
-    Row("zmq", "tests.support.services:ZmqService"),
+    Row("zmq", "tests.support.forwarders:ZmqService"),
 )

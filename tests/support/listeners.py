@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Self
 
 from roomcast_brokers.contracts import State
@@ -34,10 +35,17 @@ class Heard:
         """Set it while the listener must not be called, as in the middle of ``publish``."""
         self.misplaced: list[Event] = []
         """What was told while ``busy_elsewhere``, or while another call was running."""
+        self.on_event: Callable[[Event], None] | None = None
+        """Called in place after each event; for tests of listeners that call the broker back."""
 
     @property
     def state(self) -> State:
         return self.states[-1] if self.states else State.CONNECTING
+
+    @property
+    def breaks(self) -> int:
+        """How often UP was followed by CONNECTING."""
+        return list(pairwise(self.states)).count((State.UP, State.CONNECTING))
 
     def payloads(self, channel: str) -> list[bytes]:
         """What was heard on ``channel`` so far, oldest first."""
@@ -91,6 +99,8 @@ class RecordingListener(Heard):
     def _hear(self, event: Event) -> None:
         self._note(event)
         self._something.set()
+        if self.on_event is not None:
+            self.on_event(event)
 
     async def until(self, condition: Callable[[Self], object], timeout: float = PATIENCE) -> None:
         """Return when ``condition`` holds, at once if it does; fail after ``timeout``."""
@@ -132,6 +142,8 @@ class ThreadListener(Heard):
             if not alone:
                 self.misplaced.append(event)
             self._heard.notify_all()
+        if self.on_event is not None:
+            self.on_event(event)
         if alone:
             self._called.release()
 
