@@ -102,8 +102,7 @@ class HearsAgain(msgspec.Struct, frozen=True):
 
 
 Event = Joined | Restarted | Lost | Left | Returned | Twin | Deaf | HearsAgain
-Events = tuple[Event, ...]
-NOTHING: Final[Events] = ()
+Events = list[Event]
 
 
 class Rival:
@@ -161,7 +160,7 @@ class Membership:
         "yielded",
     )
 
-    def __init__(self, origin: Origin, beat: float = 1.0, lease: int = 3, *, started: float) -> None:
+    def __init__(self, origin: Origin, beat: float = 1.0, lease: int = 3, started: float = 0.0) -> None:
         self.origin = origin
         self.started = started
         self.peers: dict[str, Peer] = {}
@@ -212,44 +211,59 @@ class Membership:
         return self._deaf and self._is_up
 
     def due(self) -> float | None:
-        """When :meth:`tick` and then :meth:`beat` have something to do."""
+        """When :meth:`tick` or :meth:`beat` has something to do."""
         if self._next is None or self._deaf_at is None:
             return self._next
         return min(self._next, self._deaf_at)
 
     def tick(self, now: float) -> Events:
-        """See whether this node is deaf. To be called when something is due, before :meth:`beat`."""
-        stalled = now - self._looked > 2 * self._beat
-        self._looked = now
+        """See whether this node is deaf. To be called when something is due; more often does no harm."""
+        self._look(now)
         if self._deaf_at is None or now < self._deaf_at:
-            return NOTHING
-        if stalled:  # what came back may wait in our sockets: it is read before the next look
-            self._deaf_at = now + self._beat
-            return NOTHING
+            return []
         self._written.clear()
         self._deaf_at = None
         again, self._deaf = self._deaf, True
-        return (Deaf(again),)
+        return [Deaf(again)]
 
     def beat(self, now: float) -> int | None:
         """The number of the beat that is to be written now, by the caller; None if none is due."""
+        self._look(now)
         due = self._next
         if due is None or now < due:
             return None
         self._next = due + self._beat if due + self._beat > now else now + self._beat
-        self._looked = now
         self._number += 1
         self._written.append((self._number, now))
         if self._deaf_at is None and len(self._written) >= self._lease:
             self._deaf_at = self._written[0][1] + self._lease * self._beat
         return self._number
 
+    def uptime_ms(self, now: float) -> int:
+        """Since when this node is there."""
+        return int((now - self.started) * 1000)
+
+    def rename(self, origin: Origin) -> None:
+        """Go on under another tag, in the same epoch: a twin has the old one. A beat is due at once, if we are up."""
+        self.origin = origin
+        self.yielded = False
+        self._twin = self._twin_told = None
+        self._next = self._looked if self._is_up else None
+
+    def _look(self, now: float) -> None:
+        """After a stall of ours, what came back may wait in our sockets: it is read before we call ourselves deaf."""
+        if self._deaf_at is not None and now - self._looked > 2 * self._beat:
+            self._deaf_at = max(self._deaf_at, now + self._beat)
+        self._looked = now
+
     # --- what is heard ------------------------------------------------------------------------------------------------
 
     def heard_hello(self, origin: Origin, body: Hello, now: float) -> Events:
         """A node says hello, or we do."""
+        if origin.epoch == self.origin.epoch:
+            return []
         if origin.name == self.origin.name:
-            return NOTHING if origin.epoch == self.origin.epoch else self._heard_twin(origin, body.uptime_ms, now)
+            return self._heard_twin(origin, body.uptime_ms, now)
         peer, events = self._heard(origin, hello=True)
         if peer is not None:
             peer.uptime_ms = body.uptime_ms
@@ -258,9 +272,9 @@ class Membership:
 
     def heard_beat(self, origin: Origin, body: Beat, now: float) -> Events:
         """A node lives; or a beat of ours came back, which ends leases."""
+        if origin.epoch == self.origin.epoch:
+            return self._came_back(body.number, now)
         if origin.name == self.origin.name:
-            if origin.epoch == self.origin.epoch:
-                return self._came_back(body.number, now)
             return self._heard_twin(origin, body.uptime_ms, now)
         peer, events = self._heard(origin, hello=False)
         if peer is not None and body.page == 0:
@@ -275,12 +289,12 @@ class Membership:
         if origin.name == self.origin.name:
             if self._twin is not None and self._twin.epoch == origin.epoch:
                 self._twin = self._twin_told = None
-            return NOTHING
+            return []
         peer = self.peers.get(origin.name)
         if peer is None or peer.epoch != origin.epoch:
-            return NOTHING
+            return []
         self._forget(peer)
-        return (Left(origin.name, origin.epoch),)
+        return [Left(origin.name, origin.epoch)]
 
     def heard_other(self, origin: Origin, now: float) -> None:
         """Any other message: a peer that sends something lives. (Hot: once per message received.)
@@ -315,23 +329,23 @@ class Membership:
         if peer.epoch == origin.epoch:
             peer.heard = self._rounds
             peer.rival = None
-            return peer, NOTHING
+            return peer, []
         if not (hello and origin.epoch != peer.predecessor) and not self._is_believed(peer, origin.epoch):
-            return None, NOTHING
+            return None, []
         successor = self.peers[origin.name] = Peer(origin, self._rounds)
         successor.predecessor = peer.epoch
-        return successor, (Restarted(origin.name, peer.epoch, origin.epoch),)
+        return successor, [Restarted(origin.name, peer.epoch, origin.epoch)]
 
     def _admit(self, origin: Origin) -> tuple[Peer | None, Events]:
         if len(self.peers) >= MAX_PEERS or len(origin.name) != TAG_LENGTH:
             self.refused += 1
-            return None, NOTHING
+            return None, []
         peer = self.peers[origin.name] = Peer(origin, self._rounds)
         before = self._known.pop(origin.name, None)
         if before == origin.epoch:
-            return peer, (Returned(origin.name, origin.epoch),)
+            return peer, [Returned(origin.name, origin.epoch)]
         peer.predecessor = before
-        return peer, (Joined(origin.name, origin.epoch),)
+        return peer, [Joined(origin.name, origin.epoch)]
 
     def _is_believed(self, peer: Peer, epoch: bytes) -> bool:
         rival = self._seen(peer.rival, epoch)
@@ -359,16 +373,16 @@ class Membership:
         """A beat of ours: those before it, if they are missing, will not come any more, since order is kept."""
         written = self._written
         if not written or not written[0][0] <= number <= self._number:
-            return NOTHING  # of before the last break, another page of one that was here, or made up
+            return []  # of before the last break, another page of one that was here, or made up
         while written and written[0][0] < number:
             written.popleft()
         self.clock = written.popleft()[1]
         self.lag = now - self.clock
         self._deaf_at = None
-        events: Events = NOTHING
+        events: Events = []
         if self._deaf:
             self._deaf = False
-            events = (HearsAgain(),)
+            events = [HearsAgain()]
         barrier = self._barrier
         if barrier is None or number > barrier:
             self._barrier = self._number
@@ -382,24 +396,24 @@ class Membership:
         lost = [peer for peer in self.peers.values() if peer.heard <= limit]
         for peer in lost:
             self._forget(peer)
-        return tuple(Lost(peer.origin.name, peer.epoch) for peer in lost)
+        return [Lost(peer.origin.name, peer.epoch) for peer in lost]
 
     def _heard_twin(self, origin: Origin, uptime_ms: int, now: float) -> Events:
         twin = self._seen(self._twin, origin.epoch)
         if twin is not self._twin:
             self._twin, self._twin_told = twin, None
         if self.yielded or twin.last == twin.first:
-            return NOTHING
+            return []
         by_epoch = self.origin.epoch < origin.epoch
         if self._twin_told is None:
-            older_by = (now - self.started) * 1000 - uptime_ms
+            older_by = self.uptime_ms(now) - uptime_ms
             yields = by_epoch if abs(older_by) < TWIN_TIE_MS else older_by < 0
         elif self._rounds - self._twin_told >= TWIN_ROUNDS and by_epoch:
             yields = True
         else:
-            return NOTHING
+            return []
         self._twin_told = self._rounds
         if yields:
             self.yielded = True
             self._next = self._deaf_at = None
-        return (Twin(yields),)
+        return [Twin(yields)]
