@@ -167,7 +167,7 @@ class EnvelopeCodec:
             (
                 self._starts.get(channel) or self._start(channel),
                 _encode((gen, seq, sent_ms))[1:],  # three elements, without the head of their array
-                _ARRAY_HEADS[count] if count < 16 else _array_head(count),
+                _ARRAY_HEADS[count] if count < 16 else _long_array_head(count),
                 *operations,
             )
         )
@@ -270,9 +270,7 @@ def _wire_name(origin: Origin) -> bytes:
     return name
 
 
-def _array_head(count: int) -> bytes:
-    if count < len(_ARRAY_HEADS):
-        return _ARRAY_HEADS[count]
+def _long_array_head(count: int) -> bytes:
     return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)
 
 
