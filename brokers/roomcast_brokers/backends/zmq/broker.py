@@ -119,6 +119,7 @@ class ZmqBroker:
         loop.add_reader(line.descriptors[1], self._look)
         self._after(BEAT, self._beat)
         self._run()
+        self._look()  # there is no edge before somebody has looked
 
     def _fail(self, cause: BrokerUnreachableError) -> None:
         """The line is no more; another attempt is made later."""
