@@ -47,6 +47,8 @@ def destinations(
     """
     if to is None:
         return (Destination(channels.everyone),)
+    if isinstance(to, bytes):
+        check_room(to)  # refuses them: they are no list of numbered rooms either
     if isinstance(to, str | int):
         return _one(channels, namespace, to, owner)
     names = tuple(dict.fromkeys(check_room(name) for name in to))

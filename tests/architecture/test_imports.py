@@ -33,6 +33,8 @@ BAD_IMPORTS = [
     ("never-wait", "node/roomcast/engineio/packet.py", "from concurrent.futures import Future"),
     ("never-wait", "node/roomcast/websocket/frames.py", "import asyncio"),
     ("brokers-rules-never-wait", "brokers/roomcast_brokers/addressing.py", "import threading"),
+    ("brokers-rules-never-wait", "brokers/roomcast_brokers/publishing.py", "from time import monotonic"),
+    ("brokers-rules-never-wait", "brokers/roomcast_brokers/codec.py", "import roomcast_brokers.backends.memory"),
     ("core-knows-no-back-end", "node/roomcast/core/counters.py", "import roomcast_brokers.backends.memory"),
     ("back-ends-independent", "brokers/roomcast_brokers/backends/other.py", "import roomcast_brokers.backends.memory"),
     ("drivers-independent", "node/roomcast/drivers/other.py", "import roomcast.drivers.asyncio"),
