@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.services import Service
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
 
@@ -93,36 +92,3 @@ def forwarding(url: str | None = None) -> Iterator[ForwarderProcess]:
             yield forwarder
         finally:
             forwarder.kill()
-
-
-class ZmqService(Service):
-    """ipc, for the contract suite."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="rc-")
-        self._forwarder = ForwarderProcess(f"zmq+ipc://{self._folder.name}/broker")
-
-    def url(self) -> str:
-        return self._forwarder.url
-
-    def start(self) -> None:
-        self._forwarder.start()
-
-    def stop(self) -> None:
-        self._forwarder.kill()
-
-    def cut(self) -> None:
-        """A new forwarder knows nobody: every connection is broken, and new ones are accepted."""
-        self.restart()
-
-    def close(self) -> None:
-        self.stop()
-        self._folder.cleanup()
-
-
-class ZmqTcpService(ZmqService):
-    """The same over a port of the loopback."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._forwarder = ForwarderProcess("zmq+tcp://127.0.0.1:0")
