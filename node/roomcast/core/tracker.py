@@ -14,6 +14,7 @@ later mark of the same gen answers, if its ``before`` lies in the time since our
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Pending:
 
     __slots__ = ("before", "due", "gen", "last")
 
-    def __init__(self, due: float, gen: int, before: int | None, last: int) -> None:
-        self.due = due
+    def __init__(self, gen: int, before: int | None, last: int) -> None:
+        self.due = inf  # not known yet
         self.gen = gen
         self.before = before
         self.last = last

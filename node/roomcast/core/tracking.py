@@ -58,7 +58,8 @@ class Tracking:
     """All trackers of one node.
 
     ``ordered``: the back end keeps the order of one origin across channels, so that a mark can be believed at once;
-    otherwise it is judged ``lease`` seconds later, by the time of the broker.
+    otherwise it is judged ``lease`` seconds, by the time of the broker, after the first beat of ours that came back
+    after it.
     """
 
     __slots__ = (
@@ -87,7 +88,7 @@ class Tracking:
         self._count = 0
         self._idle: list[tuple[float, int, Tracker, _Channel]] = []  # a heap; when it was heard may be later by now
         self._order = counter()
-        self._waiting: deque[tuple[Tracker, str]] = deque()  # one entry for each pending mark, oldest first
+        self._waiting: deque[tuple[Tracker, str, Pending]] = deque()  # oldest first
         self._gaps: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
@@ -152,20 +153,20 @@ class Tracking:
         if self._ordered:
             self._confess(tracker, mark.channel, tracker.marked(mark.gen, before, mark.last))
         else:
-            self._wait(tracker, mark.channel, Pending(now + self._lease, mark.gen, before, mark.last))
+            self._wait(tracker, mark.channel, Pending(mark.gen, before, mark.last))
 
     def tick(self, now: float) -> None:
         """Judge the marks that have waited long enough, and forget what is idle. ``now`` is the time of the broker."""
         waiting = self._waiting
-        while waiting:
-            tracker, channel = waiting[0]
+        while waiting and waiting[0][2].due <= now:
+            tracker, channel, mark = waiting.popleft()
             if tracker.alive and tracker.pending:
-                mark = tracker.pending[0]
-                if mark.due > now:
-                    break
                 tracker.pending.popleft()
                 self._confess(tracker, channel, tracker.marked(mark.gen, mark.before, mark.last))
-            waiting.popleft()
+        for _, _, mark in reversed(waiting):
+            if mark.due != inf:
+                break
+            mark.due = now + self._lease
         self._forget_idle(now)
 
     def take_gaps(self) -> list[Gap]:
@@ -178,12 +179,12 @@ class Tracking:
             tracker.pending = deque()
         if len(tracker.pending) < MAX_PENDING:
             tracker.pending.append(mark)
-            self._waiting.append((tracker, channel))
+            self._waiting.append((tracker, channel, mark))
             return
-        latest = tracker.pending[-1]  # replaced: the new one says what it said, and more, only later
+        latest = tracker.pending[-1]  # the new one says what it said, and more
         if latest.gen == mark.gen and latest.before is not None:
             mark.before = latest.before if mark.before is None else min(mark.before, latest.before)
-        tracker.pending[-1] = mark
+        latest.gen, latest.before, latest.last = mark.gen, mark.before, mark.last
 
     def _confess(self, tracker: Tracker, channel: str, count: int) -> None:
         if not count:
