@@ -8,6 +8,8 @@
     ├── TimeoutError (builtins.TimeoutError)    a client did not answer ``call`` in time
     ├── BadNamespaceError             clients only; kept for applications that name it
     ├── DisconnectedError             the client that was asked has gone
+    │   └── NodeLostError             the node that serves it has gone, or is out of reach
+    ├── AnswerTooLargeError           a client of another node answered more than a broker message holds
     └── TooManyPendingError           so many answers are awaited of one client that the oldest was given up
 """
 
@@ -19,10 +21,12 @@ from typing import Any
 from roomcast.errors import RoomcastError
 
 __all__ = [
+    "AnswerTooLargeError",
     "BadNamespaceError",
     "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",
+    "NodeLostError",
     "SocketIOError",
     "TimeoutError",
     "TooManyPendingError",
@@ -63,6 +67,14 @@ class BadNamespaceError(SocketIOError):
 
 class DisconnectedError(SocketIOError):
     """The client has gone, so it will never answer."""
+
+
+class NodeLostError(DisconnectedError):
+    """The node that the client is on has gone, or was not heard of for a lease. Perhaps it answered."""
+
+
+class AnswerTooLargeError(SocketIOError):
+    """The client answered, and its answer does not fit into one message between nodes."""
 
 
 class TooManyPendingError(SocketIOError):

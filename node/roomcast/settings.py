@@ -11,7 +11,18 @@ from typing import Annotated
 import msgspec
 
 from roomcast.errors import SettingsError
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 
+POSITIVE = (
+    "ping_interval",
+    "ping_timeout",
+    "upgrade_timeout",
+    "connect_timeout",
+    "beat_interval",
+    "publish_buffer_seconds",
+    "join_timeout",
+    "remote_timeout",
+)
 RATES = ("max_events_per_second", "max_handshakes_per_second", "max_handshakes_per_second_per_address")
 
 
@@ -67,11 +78,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_handshakes_per_second: Annotated[float | None, Meaning("new sessions; none = no limit", "1/s", "503, Retry-After")] = None
     max_handshakes_per_second_per_address: Annotated[float | None, Meaning("new sessions of one IPv4 address or IPv6 /64, at least one at once; none = no limit", "1/s", "503, Retry-After")] = None
 
+    # cluster
+    beat_interval: Annotated[float, Meaning("time from one heartbeat through the broker to the next", "s")] = 1.0
+    lease_beats: Annotated[int, Meaning("own heartbeats that come back while a node is not heard, after which it is lost", "beats", "its clients and acks end")] = 3
+    publish_buffer_bytes: Annotated[int, Meaning("operations that wait for the broker, and as many again that it has not confirmed", "bytes", "the oldest are dropped, counted")] = 8_388_608
+    publish_buffer_seconds: Annotated[float, Meaning("time that an operation waits for the broker", "s", "dropped, counted")] = 5.0
+    join_timeout: Annotated[float, Meaning("time that `enter_room` waits for the subscription to be confirmed", "s", "returns, counted")] = 1.0
+    remote_timeout: Annotated[float, Meaning("time that another node has to put its client into a room", "s", "`TimeoutError`")] = 5.0
+    require_broker: Annotated[bool, Meaning("without the broker a node is unready, not merely degraded")] = False
+    accept_unsigned: Annotated[bool, Meaning("with keys, take unsigned messages too: only while keys are rolled out", "", "dropped, counted")] = False
+
     # shutdown
     drain_seconds: Annotated[float, Meaning("time over which clients are told to move when the node stops", "s")] = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout"):
+        for name in POSITIVE:
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0 seconds, not {getattr(self, name)!r}")
         for name in RATES:
@@ -82,5 +103,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"max_attachments must be 1 to 1,000, not {self.max_attachments!r}")
         if self.max_payload < 1:
             raise SettingsError(f"max_http_buffer_size must be at least 1 byte, not {self.max_payload!r}")
+        if self.lease_beats < 2:
+            raise SettingsError(f"lease_beats must be at least 2, not {self.lease_beats!r}: one beat may be late")
+        if self.publish_buffer_bytes < MAX_MESSAGE_BYTES:
+            least = f"{MAX_MESSAGE_BYTES:,} bytes, one message"
+            raise SettingsError(f"publish_buffer_bytes must be at least {least}, not {self.publish_buffer_bytes!r}")
         if not self.transports:
             raise SettingsError("transports must name 'polling', 'websocket' or both")

@@ -11,9 +11,12 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-OTHER = "other"
+from roomcast.core.cluster_counters import ClusterCounters
+from roomcast.core.tally import OTHER, Tally
+
+__all__ = ["OTHER", "Counters", "Tally", "refusal_of"]
 
 TRANSPORTS = ("polling", "websocket")
 
@@ -71,22 +74,6 @@ PARSE_ERRORS = (
 HANDLER_KINDS = ("connect", "event", "disconnect", "callback", "background")
 
 
-class Tally(dict[str, int]):
-    """A counter per label of a fixed set; every other label counts as ``other``."""
-
-    __slots__ = ()
-
-    def __init__(self, labels: Iterable[str]) -> None:
-        super().__init__(dict.fromkeys((*labels, OTHER), 0))
-
-    def count(self, label: str, amount: int = 1) -> None:
-        """Add ``amount`` to ``label``; never raises and never adds a label."""
-        if label in self:
-            self[label] += amount
-        else:
-            self[OTHER] += amount
-
-
 def refusal_of(code: int) -> str:
     """The label in ``refused`` for an Engine.IO error code (0 to 5)."""
     return REFUSALS[code] if 0 <= code <= 5 else OTHER
@@ -112,6 +99,7 @@ class Counters:
         "acks_out",
         "bytes_in",
         "bytes_out",
+        "cluster",
         "connects",
         "disconnects",
         "events_in",
@@ -157,6 +145,8 @@ class Counters:
         # back-pressure
         self.slow_consumers = 0
         self.volatile_dropped = 0
+        # the cluster; all 0 on a node that stands alone
+        self.cluster = ClusterCounters()
         # the event loop, seconds
         self.loop_lag_last = 0.0
         self.loop_lag_max = 0.0

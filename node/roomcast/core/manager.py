@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Hashable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from roomcast.core.hub import SEVERAL, Namespace
@@ -71,6 +72,9 @@ class ManagerSurface:
 
     name = "memory"
     channel = "socketio"
+    # What a manager with a broker brings for the server that it is given to.
+    broker_url: str | None = None
+    broker_options: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.server: Any = None

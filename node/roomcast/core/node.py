@@ -228,6 +228,10 @@ class Node(Lifecycle):
             raise KeyError(sid)
         self.hub.enter(socket, room)
 
+    def clients_by_namespace(self) -> dict[str, int]:
+        """How many clients are in each namespace, those that are connecting included."""
+        return {name: len(each.sockets) for name, each in self.hub.namespaces.items() if each.sockets}
+
     def census(self) -> dict[str, int]:
         """How many entries every table has; all 0 on a node without clients."""
         engine = self.engine

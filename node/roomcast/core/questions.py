@@ -65,6 +65,10 @@ class Question:
             elsewhere()
         self._deadlines.cancel(self._deadline)
 
+    def overdue(self, now: float) -> bool:
+        """Whether its time is up."""
+        return self._deadline is not None and self._deadline.due <= now
+
     def answer(self, args: tuple[Any, ...]) -> Any:
         """It is answered; returns work."""
         self.withdraw()

@@ -78,6 +78,10 @@ class Replies:
         """That life of a node is over (lost, left or restarted): end what it owes; returns the waiters in order."""
         return [self._end(number) for number in tuple(self._owned.get(owner, ()))]
 
+    def all(self) -> list[object]:
+        """Every waiter, oldest first; they go on waiting."""
+        return [ask.waiter for ask in self._asks.values()]
+
     def withdraw(self, number: int) -> object | None:
         """Nobody waits for it any longer; returns the waiter, or None if it has ended already."""
         return self._end(number) if number in self._asks else None

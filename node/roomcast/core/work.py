@@ -22,8 +22,11 @@ __all__ = [
     "CallDisconnect",
     "CallHandler",
     "CloseLink",
+    "DrawTag",
     "Notify",
     "PauseReading",
+    "Report",
+    "ResetBroker",
     "SettleAck",
     "Several",
     "several",
@@ -72,6 +75,23 @@ class Notify(msgspec.Struct, frozen=True):
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Write ``text`` to the log at ``level`` (``info``, ``warning`` or ``error``): something rare about the cluster."""
+
+    level: str
+    text: str
+
+
+class ResetBroker(msgspec.Struct, frozen=True):
+    """Make the connection to the broker anew: this node does not hear itself through it."""
+
+
+class DrawTag(msgspec.Struct, frozen=True):
+    """Another node has this one's tag: its clients were told to go. Join the cluster
+    anew, under another tag.
+    """
 
 
 class PauseReading(msgspec.Struct, frozen=True):

@@ -21,6 +21,11 @@ def check_tag(tag: object, source: str = "tag") -> str:
     raise SettingsError(f"{source}: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not {tag!r}")
 
 
+def random_tag() -> str:
+    """A tag that another node has once in 16 million."""
+    return urlsafe_b64encode(os.urandom(3)).decode()
+
+
 class SidSource:
     """Makes ids for one node. A process that forks must call :meth:`forget` in the child."""
 
@@ -28,9 +33,7 @@ class SidSource:
 
     def __init__(self, tag: str | None = None) -> None:
         """``tag``: 4 base64url characters, or None for random ones. Raises SettingsError for anything else."""
-        if tag is None:
-            tag = urlsafe_b64encode(os.urandom(3)).decode()
-        self.tag = check_tag(tag)
+        self.tag = random_tag() if tag is None else check_tag(tag)
         self._pool = b""
         self._at = POOL_BYTES
 
@@ -42,6 +45,10 @@ class SidSource:
             at = 0
         self._at = at + RANDOM_BYTES
         return self.tag + urlsafe_b64encode(self._pool[at : at + RANDOM_BYTES]).decode("ascii")
+
+    def draw(self) -> None:
+        """Another random tag for all ids from now on: some other node has this one."""
+        self.tag = random_tag()
 
     def forget(self) -> None:
         """Throw away the random bytes drawn in advance, so that a forked child does not repeat its parent's ids."""

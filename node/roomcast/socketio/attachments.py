@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from roomcast.errors import PacketError
@@ -49,6 +50,12 @@ class Assembly:
         for container, key, num in self._places:
             container[key] = received[num]
         return Packet(EVENT if packet.type == BINARY_EVENT else ACK, packet.namespace, packet.data, packet.id)
+
+
+def fill(data: list[Any], attachments: Sequence[bytes]) -> None:
+    """Put attachments that are all there into the places of ``data``. Raises PacketError."""
+    for container, key, num in placeholders(data, len(attachments)):
+        container[key] = attachments[num]
 
 
 def placeholders(data: list[Any], count: int) -> list[tuple[Any, Any, int]]:

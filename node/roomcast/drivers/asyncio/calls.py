@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roomcast.core.counters import Counters
 from roomcast.core.node import Node
@@ -21,8 +21,11 @@ from roomcast.core.work import (
     CallDisconnect,
     CallHandler,
     CloseLink,
+    DrawTag,
     Notify,
     PauseReading,
+    Report,
+    ResetBroker,
     SettleAck,
     Several,
 )
@@ -30,11 +33,16 @@ from roomcast.drivers.asyncio.tasks import Done, Starter, Suspended
 from roomcast.errors import UnencodableError
 from roomcast.exceptions import ConnectionRefusedError as Refused
 
+if TYPE_CHECKING:
+    from roomcast.drivers.asyncio.bus import Bus
+
 # What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts
 # as one that returned None.
 OUTCOMES = (Exception, asyncio.CancelledError)
 # How a connect handler says no; no error of its own.
 REFUSALS = (Refused, ConnectionRefusedError)
+# What is rare about the cluster is written here.
+CLUSTER_LOG = logging.getLogger("roomcast.cluster")
 # What a plain function may return that certainly is not awaitable.
 PLAIN = frozenset({type(None), str, int, float, bool, bytes, list, dict, tuple})
 
@@ -53,14 +61,18 @@ class Calls:
         self.in_order = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.bus: Bus | None = None
         self._node = node
         self._do: dict[type[Any], Callable[[Any], Any]] = {
             CallHandler: self.call_handler,
             CallConnect: self._call_connect,
             CallDisconnect: self._call_disconnect,
             CloseLink: _close_link,
+            DrawTag: lambda _: self.bus.draw_tag() if self.bus is not None else None,
             Notify: self._notify,
             PauseReading: _pause_reading,
+            Report: _report,
+            ResetBroker: lambda _: self.bus.reset() if self.bus is not None else None,
             SettleAck: self._settle_ack,
             Several: self._several,
             type(None): _nothing,
@@ -211,6 +223,10 @@ def _pause_reading(work: PauseReading) -> Suspended:
 
 def _close_link(work: CloseLink) -> None:
     work.link.owner.end(work.code, work.reason, work.tail)
+
+
+def _report(work: Report) -> None:
+    CLUSTER_LOG.log(logging.getLevelNamesMapping()[work.level.upper()], work.text)
 
 
 def _nothing(_: None) -> None:

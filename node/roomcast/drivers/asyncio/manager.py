@@ -1,16 +1,31 @@
-"""``AsyncManager``: the client manager of one process, as applications use it on ``sio.manager``."""
+"""``AsyncManager``: the client manager, as applications use it on ``sio.manager``.
+
+With a broker its methods reach all nodes of the cluster.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from roomcast.core.api import chosen_target
+from roomcast.core.cluster_calls import ClusterCalls
 from roomcast.core.manager import ManagerSurface
 
 
 class AsyncManager(ManagerSurface):
-    """The manager of a server without a broker. Arguments come in the order sid, namespace, room."""
+    """Arguments come in the order sid, namespace, room."""
+
+    @property
+    def _calls(self) -> ClusterCalls | None:
+        """What reaches the cluster, the clock looked at; None for a server that stands alone."""
+        bus = self.server.bus
+        if bus is None:
+            return None
+        self.server.runtime.look_at_clock()
+        calls: ClusterCalls = bus.cluster.calls
+        return calls
 
     async def emit(
         self,
@@ -25,27 +40,44 @@ class AsyncManager(ManagerSurface):
         volatile: bool = False,
         **_: Any,
     ) -> None:
-        """Emit to clients of this node; ``namespace`` has no default here."""
+        """Emit to clients of all nodes, or with ``ignore_queue`` of this one; ``namespace`` has no default here."""
         node, target = self.server.node, chosen_target(to, room)
         log = self.server.logger
         if self.server.verbose:
             log.info('emitting event "%s" to %s [%s]', event, "all" if target is None else target, namespace)
-        if callback is None:
+        calls = None if ignore_queue else self._calls
+        if callback is not None:
+            if calls is None:
+                _, work = node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
+            else:
+                work = calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
+            self.server.runtime.do(work)
+        elif calls is None:
             node.emit(event, data, target, skip_sid, namespace, volatile)
         else:
-            _, work = node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
-            self.server.runtime.do(work)
+            calls.emit(event, data, target, skip_sid, namespace, volatile)
 
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Put a client into a room; raises as the server's method."""
         if self.server.verbose:
             self.server.logger.info("%s is entering room %s [%s]", sid, room, namespace)
-        self.server.node.enter_room(sid, room, namespace)
+        calls = self._calls
+        if calls is None:
+            self.server.node.enter_room(sid, room, namespace)
+            return
+        waiter, work = calls.enter_room(sid, room, namespace, asyncio.get_running_loop().create_future)
+        self.server.runtime.do(work)
+        if waiter is not None:
+            await waiter
 
     async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
         """Take a client out of a room."""
         if self.server.verbose:
             self.server.logger.info("%s is leaving room %s [%s]", sid, room, namespace)
+        calls = self._calls
+        if calls is not None:
+            calls.leave_room(sid, room, namespace)
+            return
         socket = self._find(sid, namespace)
         if socket is not None:
             self.server.node.hub.leave(socket, room)
@@ -54,7 +86,11 @@ class AsyncManager(ManagerSurface):
         """Take everybody out of a room."""
         if self.server.verbose:
             self.server.logger.info("room %s is closing [%s]", room, namespace)
-        self.server.node.hub.close_room(namespace, room)
+        calls = self._calls
+        if calls is None:
+            self.server.node.hub.close_room(namespace, room)
+        else:
+            calls.close_room(room, namespace)
 
     async def can_disconnect(self, sid: str, namespace: str) -> bool:
         """Whether that client is here and may be disconnected."""

@@ -48,7 +48,10 @@ class RunServer(uvicorn.Server):
 
     def readiness(self) -> Readiness:
         """What ``/readyz`` tells."""
-        return Readiness(started=self.started, draining=self.should_exit)
+        runtimes = self._runtimes()
+        if not runtimes:
+            return Readiness(started=self.started, draining=self.should_exit)
+        return runtimes[0].readiness(self.started, self.should_exit)
 
     async def startup(self, sockets: list[Socket] | None = None) -> None:
         """Start serving, then tell everybody where the metrics are."""

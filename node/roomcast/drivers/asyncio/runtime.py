@@ -18,6 +18,7 @@ from roomcast.drivers.asyncio.calls import Calls
 from roomcast.drivers.asyncio.tasks import Starter
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.request import Request
+from roomcast.exposition.health import Readiness
 
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
 # judged.
@@ -167,6 +168,8 @@ class Runtime(Calls):
         until = self.time() + CLOSING_PATIENCE
         while self._awaited() and self.time() < until:  # noqa: ASYNC110  # it waits for clients, not for a task
             await asyncio.sleep(CLOSING_STEP)
+        if self.bus is not None:
+            await self.bus.close()
         self.run(self.engine.deadlines.run(float("inf")))
         for timer in (self._timer, self._probe):
             if timer is not None:
@@ -174,6 +177,13 @@ class Runtime(Calls):
         self._timer = self._probe = None
         self.starter.close()
         self.loop = None
+
+    def readiness(self, started: bool, draining: bool) -> Readiness:
+        """Whether clients should come here: what the caller knows, and what the cluster has against it."""
+        if self.bus is None:
+            return Readiness(started, draining)
+        cluster = self.bus.cluster
+        return Readiness(started, draining, cluster.unready(), cluster.degraded())
 
     def _awaited(self) -> bool:
         """Whether a client still has something to do: to answer a close frame, or to fetch the last that it gets."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.api import ServerSurface, chosen_target
+from roomcast.core.cluster_view import ClusterView
 from roomcast.drivers.asyncio.engine_server import EngineFacade
+from roomcast.drivers.asyncio.joining import make_bus, take_broker
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
@@ -28,6 +30,10 @@ class AsyncServer(ServerSurface):
     ``json`` any object with ``dumps`` and ``loads``. With ``async_handlers=False`` the handlers of one client run one
     after another, and ``call`` is forbidden. Every field of :class:`roomcast.settings.Settings` and the Engine.IO
     options that users know are keywords too; unknown ones warn.
+
+    With ``broker`` (a URL) the server is a node of the cluster of that name (``cluster``, by default ``socketio``),
+    whose messages are signed if there are ``keys``; a ``client_manager`` with a broker, as ``AsyncRedisManager``, does
+    the same.
     """
 
     namespace_class = AsyncNamespace
@@ -46,6 +52,8 @@ class AsyncServer(ServerSurface):
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
         options = with_environment(options)
+        random_tag = options.get("tag") is None
+        broker = take_broker(client_manager, options)
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers
@@ -53,6 +61,11 @@ class AsyncServer(ServerSurface):
         self.manager = client_manager or AsyncManager()
         self.manager.set_server(self)
         self.manager_initialized = False
+        self.bus = None if broker is None else make_bus(self.node, broker, random_tag)
+        self.runtime.bus = self.bus
+        self.cluster = ClusterView(self.node, lambda: None if self.bus is None else self.bus.cluster)
+        if self.bus is not None:
+            self.bus.cluster.on_gap = self.cluster.gap_hooks
 
     @property
     def async_mode(self) -> str:
@@ -67,6 +80,8 @@ class AsyncServer(ServerSurface):
         """Bind to the running loop; done by itself with the first request where the ASGI server has no lifespan."""
         self.node.engine.accepting = True
         self.runtime.bind()
+        if self.bus is not None and not self.bus.is_open:
+            await self.bus.open(self.runtime)
         if not self.manager_initialized:
             self.manager_initialized = True
             self.manager.initialize()
@@ -137,7 +152,10 @@ class AsyncServer(ServerSurface):
             raise RuntimeError("Cannot use call() when async_handlers is False.")
         answer: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
         self.runtime.look_at_clock()
-        question, work = self.node.ask(event, data, answer, target, namespace or "/", timeout)
+        if self.bus is None or ignore_queue:
+            question, work = self.node.ask(event, data, answer, target, namespace or "/", timeout)
+        else:
+            question, work = self.bus.cluster.calls.ask(event, data, answer, target, None, namespace or "/", timeout)
         self.runtime.do(work)
         try:
             args = await answer
@@ -182,6 +200,9 @@ class AsyncServer(ServerSurface):
         if self.verbose:
             self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
         self.runtime.look_at_clock()
+        calls = None if self.bus is None or ignore_queue else self.bus.cluster.calls
+        if calls is not None and calls.disconnect(sid, namespace or "/", close):
+            return
         running = self.runtime.do(self.node.disconnect(sid, namespace or "/", close))
         if running is not None and running.task is not asyncio.current_task():
             await asyncio.wait({running.task})
@@ -222,7 +243,7 @@ class AsyncServer(ServerSurface):
 
     def readiness(self) -> Readiness:
         """Whether this node should get clients, as ``/readyz`` tells it."""
-        return Readiness(started=self.runtime.loop is not None, draining=not self.node.engine.accepting)
+        return self.runtime.readiness(self.runtime.loop is not None, not self.node.engine.accepting)
 
     async def shutdown(self) -> None:
         """Stop: no new clients, all are closed over ``drain_seconds`` so that they come back elsewhere, handlers end.
