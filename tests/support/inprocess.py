@@ -92,6 +92,8 @@ async def serve(app: Any, way: Way, **config: Any) -> AsyncIterator[str]:
         "lifespan": "on",
         "ws": WEBSOCKET_CLASS[way.path],
         "ws_max_size": 100_000_000,
+        # On a busy machine a test may need longer between two requests than uvicorn's 5 s.
+        "timeout_keep_alive": 60,
         **config,
     }
     server = InProcessServer(uvicorn.Config(app, **options))
