@@ -1,13 +1,50 @@
-"""Write to all clients of a cluster from a process that serves none.
+"""Write to all clients of a cluster from a process that serves none: a task queue, a cron job, a web worker.
 
-The emitter itself arrives with the cluster release, together with the first broker that reaches beyond one process.
-Until then this package holds its version and its errors, and nothing that could be taken for more.
+::
+
+    from roomcast_emitter import Emitter
+
+    emitter = Emitter("redis://localhost:6379")
+    receipt = emitter.emit("progress", {"done": 3, "of": 10}, to="job-17")
+
+Importing this brings no event loop and no broker's package: those come with the first emitter that needs them.
 """
 
 from __future__ import annotations
 
-from roomcast_emitter.errors import EmitterError
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["EmitterError", "__version__"]
+from roomcast_emitter.counts import Counts
+from roomcast_emitter.emitter import Emitter
+from roomcast_emitter.errors import EmitterClosedError, EmitterError, NotDeliveredError, OnlyWritesError
+from roomcast_emitter.managers import AsyncRedisManager, RedisManager
+from roomcast_emitter.receipts import AsyncReceipt, Outcome, Receipt
+
+if TYPE_CHECKING:
+    from roomcast_emitter.async_emitter import AsyncEmitter
+
+__all__ = [
+    "AsyncEmitter",
+    "AsyncReceipt",
+    "AsyncRedisManager",
+    "Counts",
+    "Emitter",
+    "EmitterClosedError",
+    "EmitterError",
+    "NotDeliveredError",
+    "OnlyWritesError",
+    "Outcome",
+    "Receipt",
+    "RedisManager",
+    "__version__",
+]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AsyncEmitter":
+        from roomcast_emitter.async_emitter import AsyncEmitter
+
+        return AsyncEmitter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

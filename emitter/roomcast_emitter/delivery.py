@@ -1,0 +1,317 @@
+"""The way to the broker of one process, for threads: whoever emits sends, and a thread keeps trying what has to wait.
+
+The thread also sends the marks (cluster.md 7). It starts with the first emit and ends when nothing is owed any more;
+a process that has emitted nothing for three seconds has no thread and no timer.
+
+Two locks, taken in this order: ``_sending`` while the sender is used, ``_lock`` for everything else, never while
+anything waits for the network. All of it belongs to one process: a forked child makes another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+from roomcast_brokers.backoff import delays
+from roomcast_brokers.contracts import Sender
+from roomcast_brokers.errors import BrokerUnreachableError, SendError
+from roomcast_emitter import exits
+from roomcast_emitter.counts import Counts
+from roomcast_emitter.errors import EmitterClosedError
+from roomcast_emitter.operations import Order
+from roomcast_emitter.outages import LOGGER, OutageLog
+from roomcast_emitter.postbox import Postbox
+from roomcast_emitter.receipts import Outcome, Parcel
+from roomcast_emitter.terms import EXIT_SECONDS
+
+# While the broker is known to be away an emit waits this long (seconds) for the attempt that is due, so that it can say
+# "delivered" if the broker is back; more would make every request of a web worker slow during an outage.
+PATIENCE: Final = 0.25
+
+# A connection that was cut while it was idle says so at once. What took longer (seconds) was no such thing.
+AT_ONCE: Final = 1.0
+
+
+class Delivery:
+    """What is posted here is with the broker when :meth:`post` returns, or waits, or has ended, as ``box`` decides."""
+
+    def __init__(self, sender: Sender, box: Postbox) -> None:
+        self._pid = os.getpid()
+        self._sender = sender
+        self._box = box
+        self._sending = threading.Lock()
+        self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)  # parcels have ended, or an attempt has failed
+        self._awake = threading.Condition(self._lock)  # the thread has something to do
+        self._reached: bool | None = None  # by the last attempt; None: there was none
+        self._cause: Exception | None = None
+        self._failures = 0
+        self._begun: float | None = None  # when the attempt that is under way began
+        self._delays = delays()
+        self._retry_at = 0.0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._log = OutageLog(box.limits.meanwhile)
+
+    # --- for who emits ------------------------------------------------------------------------------------------------
+
+    def post(self, orders: Sequence[Order]) -> Parcel:
+        """Send these, in order, or let them wait for the broker."""
+        with self._lock:
+            if self._closed:
+                raise EmitterClosedError("the emitter is closed")
+            parcel = self._box.post(orders, monotonic())
+            if parcel.ended():
+                return parcel
+            self._start()
+            waits = self._box.limits.queues and self._reached is False
+        if waits:
+            self._wait_a_moment(parcel)
+        else:
+            self._push(parcel)
+        self._tell()
+        return parcel
+
+    def settle(self, parcel: Parcel, timeout: float | None) -> Outcome:
+        """Block until ``parcel`` has ended, at most ``timeout`` seconds. What a parent posted no child hears of."""
+        if not parcel.ended() and self._pid == os.getpid():
+            with self._ended:
+                self._ended.wait_for(lambda: parcel.ended(), timeout)
+        return parcel.outcome
+
+    def flush(self, timeout: float) -> bool:
+        """See that what was posted before ends, and say how far the numbers are; whether the broker has all of it."""
+        deadline = monotonic() + timeout
+        with self._lock:
+            parcels = self._box.parcels()
+        while self._wait_for_attempt(parcels, deadline):
+            if self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
+                try:
+                    if not all(parcel.ended() for parcel in parcels):
+                        self._attempt()
+                finally:
+                    self._sending.release()
+        self._mark(deadline)
+        self._tell()
+        return all(parcel.outcome is Outcome.DELIVERED for parcel in parcels)
+
+    def close(self, timeout: float) -> bool:
+        """Flush, then end for good: what waits is given up, the connection ends."""
+        if self._closed:
+            return True
+        done = self.flush(timeout)
+        with self._sending:
+            with self._lock:
+                self._closed = True
+                self._box.give_up(monotonic())
+                self._notify()
+            self._sender.close()
+        self._tell()
+        return done
+
+    def counts(self) -> Counts:
+        """What has become of what was posted."""
+        with self._lock:
+            return self._box.counts()
+
+    def forget(self) -> None:
+        """In a child of the process that made it: let go of the connection, without a word to the broker."""
+        self._sender.forget()
+
+    # --- trying -------------------------------------------------------------------------------------------------------
+
+    def _push(self, parcel: Parcel) -> None:
+        """Try until ``parcel`` has ended, or the broker is away."""
+        while not parcel.ended():
+            with self._sending:
+                if parcel.ended():
+                    return  # somebody else has sent it along
+                with self._lock:
+                    if self._is_away():
+                        self._box.away(monotonic())
+                        return
+                self._attempt()
+
+    def _is_away(self) -> bool:
+        # Where nothing waits, whoever emits tries by himself, but not more often than the thread would.
+        return self._reached is False and (self._box.limits.queues or monotonic() < self._retry_at)
+
+    def _wait_a_moment(self, parcel: Parcel) -> None:
+        """The thread tries what waits; if it has just begun to, or is about to, see what comes of it."""
+        with self._ended:
+            failures, now = self._failures, monotonic()
+            if self._retry_at <= now:
+                begun = now if self._begun is None else self._begun
+                self._ended.wait_for(lambda: parcel.ended() or self._failures != failures, begun + PATIENCE - now)
+
+    def _attempt(self, *, mark: bool = False) -> None:
+        """Hand over all that can be taken; the caller holds ``_sending``.
+
+        A connection that had worked may have been cut since, with the broker in best health: then once more at once.
+        """
+        try:
+            again = bool(self._reached)
+            while True:
+                self._begun = monotonic()
+                try:
+                    self._hand_over(mark)
+                    return
+                except BrokerUnreachableError as error:
+                    again = again and monotonic() - self._begun < AT_ONCE
+                    self._failed(error, final=not again)
+                    if not again:
+                        return
+                    again = False
+        except BaseException:  # an interrupt, a time limit of the application: nobody knows how far it came
+            with self._lock:
+                self._reached, self._retry_at = False, monotonic()
+                self._box.away(self._retry_at)
+                self._notify()
+            raise
+        finally:
+            self._begun = None
+
+    def _hand_over(self, mark: bool) -> None:
+        if not self._reached:
+            self._sender.send(())  # only reach it: what was never written gets no number, and is surely not there
+        with self._lock:
+            now = monotonic()
+            self._box.up(now)
+            self._box.tick(now)
+            if mark:
+                self._box.mark(now)
+            messages = self._box.take(now)
+        if not messages:
+            return
+        self._sender.send(messages)
+        with self._lock:
+            self._box.accepted(len(messages), monotonic())
+            if not self._reached:
+                self._reached, self._cause = True, None
+                self._awake.notify_all()  # there are marks to be sent now
+            self._ended.notify_all()
+
+    def _failed(self, error: BrokerUnreachableError, *, final: bool) -> None:
+        """Note it; unless ``final`` another attempt follows at once."""
+        with self._lock:
+            now = monotonic()
+            if isinstance(error, SendError):
+                self._box.accepted(error.accepted, now)
+            self._box.broken(now)
+            if final:
+                if self._reached is not False:
+                    self._delays = delays()
+                self._reached, self._cause = False, error
+                self._failures += 1
+                self._retry_at = now + next(self._delays)
+                self._box.away(now)
+                self._notify()
+            else:
+                self._reached = None
+
+    def _wait_for_attempt(self, parcels: set[Parcel], deadline: float) -> bool:
+        """Block until an attempt may be made for ``parcels``; False if none is to be made any more."""
+        with self._ended:
+            while not all(parcel.ended() for parcel in parcels):
+                now = monotonic()
+                if now >= deadline:
+                    return False
+                if not self._reached and self._retry_at > now:
+                    self._ended.wait(min(self._retry_at, deadline) - now)
+                    self._box.tick(monotonic())
+                else:
+                    return True
+            return False
+
+    def _mark(self, deadline: float) -> None:
+        """Say how far the numbers are, if the broker is there."""
+        if self._reached and self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
+            try:
+                self._attempt(mark=True)
+            finally:
+                self._sending.release()
+
+    def _notify(self) -> None:
+        self._ended.notify_all()
+        self._awake.notify_all()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Have the thread run; the caller holds ``_lock``."""
+        if self._thread is not None:
+            return
+        exits.watch()
+        _living.add(self)
+        thread = threading.Thread(target=self._run, name="roomcast-emitter", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return  # the interpreter is ending: what waits has its last chance in leave()
+        self._thread = thread
+
+    def _run(self) -> None:
+        try:
+            while self._wait_for_work():
+                with self._sending:
+                    if not self._closed:
+                        self._attempt()
+                self._tell()
+        finally:
+            with self._lock:
+                self._thread = None
+
+    def _wait_for_work(self) -> bool:
+        """Block until something is to be handed over; False when nothing is owed any more."""
+        with self._awake:
+            while True:
+                now = monotonic()
+                before = self._box.unsettled
+                self._box.tick(now)
+                if self._box.unsettled < before:
+                    self._ended.notify_all()
+                if self._closed or self._box.idle:
+                    self._thread = None
+                    _living.discard(self)
+                    return False
+                if self._box.ready if self._reached else self._retry_at <= now and self._reached is not None:
+                    return True
+                moments = (self._box.due(), self._retry_at if self._reached is False else None)
+                due = min((moment for moment in moments if moment is not None), default=None)
+                self._awake.wait(None if due is None else max(0.0, due - now))
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Log what is new. Outside the lock: a handler of the application may emit."""
+        with self._lock:
+            line = self._log.line(self._reached, self._box.lost, self._cause)
+        if line is not None:
+            logging.getLogger(LOGGER).warning(line)
+
+
+# Those that owe something: it is theirs to be given a last chance, whoever has forgotten the emitter itself.
+_living: set[Delivery] = set()
+
+
+def leave(timeout: float = EXIT_SECONDS) -> None:
+    """The process ends: flush everything, within ``timeout`` seconds for all together."""
+    deadline = monotonic() + timeout
+    for delivery in tuple(_living):
+        delivery.flush(max(0.0, deadline - monotonic()))
+        left = delivery._box.unsettled
+        if left:
+            logging.getLogger(LOGGER).warning("%d emitted operations wait for the broker as the process ends", left)
+
+
+def _forget_the_parents() -> None:
+    _living.clear()
+
+
+exits.at_exit(leave)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)
