@@ -56,11 +56,9 @@ class ThreadedBroker:
         self._connection = 0  # counts changes of state, so that what was handed over before one is recognised
         self._closed = False
         self._close_timeout = CLOSE_TIMEOUT
-        self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self._opened = False  # in the thread
 
     @property
     def traits(self) -> Traits:
@@ -70,11 +68,13 @@ class ThreadedBroker:
         with self._lock:
             if self._closed or self._thread is not None:
                 raise BrokerClosedError("a broker is opened once, and a closed one stays closed; make another")
-            self._listener = listener
-            self._thread = threading.Thread(target=self._run, name="roomcast-broker", daemon=True)
-        self._thread.start()
+            arguments = (listener, self._subscribed.wanted())
+            self._thread = threading.Thread(target=self._run, args=arguments, name="roomcast-broker", daemon=True)
+            self._thread.start()
 
     def publish(self, channel: str, payload: bytes) -> None:
+        if type(payload) is not bytes:  # in the thread it would be nobody's error
+            raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
         if len(payload) > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
         with self._lock:
@@ -100,7 +100,7 @@ class ThreadedBroker:
     def reset(self) -> None:
         with self._lock:
             self._check_open()
-            self._call(self._reset)
+            self._call(self._broker.reset)
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         with self._lock:
@@ -116,7 +116,11 @@ class ThreadedBroker:
             raise BrokerClosedError("open() comes first, and nothing after close()")
 
     def _call(self, call: Callable[[], None]) -> None:
-        """Have it done in the loop, after all before it. The caller holds the lock."""
+        """Have it done in the loop, after all before it; the caller holds the lock. Before the opening there is only
+        what is wanted, and ``open`` takes that along.
+        """
+        if self._thread is None:
+            return
         self._calls.append(call)
         if not self._woken and self._loop is not None:
             self._woken = True
@@ -124,13 +128,12 @@ class ThreadedBroker:
 
     # --- in the thread ----------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        assert self._listener is not None
-        told = _Told(self, self._listener)
+    def _run(self, listener: Listener, wanted: dict[str, int]) -> None:
+        told = _Told(self, listener)
         cause: Exception | None = None
         try:
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                runner.run(self._live(told))
+                runner.run(self._live(told, wanted))
         except BrokerError as error:  # it cannot even begin
             cause = error
         finally:
@@ -138,11 +141,11 @@ class ThreadedBroker:
                 self._closed = True
             told.changed(State.CLOSED, cause)  # unless the broker has said so in time
 
-    async def _live(self, told: Listener) -> None:
+    async def _live(self, told: Listener, wanted: dict[str, int]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._do_calls()  # what was subscribed before has to be confirmed before UP
+        for channel, generation in wanted.items():  # to be confirmed before UP
+            self._broker.subscribe(channel, generation)
         self._broker.open(told)
-        self._opened = True
         self._do_calls()
         await self._stop.wait()
         try:
@@ -156,8 +159,15 @@ class ThreadedBroker:
             calls, self._calls = self._calls, deque()
             self._bytes = 0
             self._woken = False
-        for call in calls:
-            call()
+        self._do(calls)
+
+    def _do(self, calls: deque[Callable[[], None]]) -> None:
+        try:
+            while calls:
+                calls.popleft()()
+        finally:
+            if calls and self._loop is not None:
+                self._loop.call_soon(self._do, calls)  # a fault of one is not the fault of the others
 
     def _publish(self, connection: int, channel: str, payload: bytes) -> None:
         if connection != self._connection:
@@ -166,10 +176,6 @@ class ThreadedBroker:
             self._broker.publish(channel, payload)
         except BrokerUnreachableError:
             pass  # it will be told in a moment that the state has changed
-
-    def _reset(self) -> None:
-        if self._opened:  # else there is nothing to give up
-            self._broker.reset()
 
     def _became(self, state: State) -> None:
         with self._lock:

@@ -18,6 +18,9 @@ SEND_TIMEOUT: Final = 5.0
 MAX_BATCH_BYTES: Final = 8 * 1_048_576
 MAX_BATCH_MESSAGES: Final = 10_000
 
+# For a broker that failed to end its connections: what it has not written by then has been reported as unsure.
+FAILED_CLOSE_TIMEOUT: Final = 0.5
+
 Message = tuple[str, bytes]
 
 
@@ -43,14 +46,14 @@ class BridgedSender:
                 raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
         connection, self._connection = self._connection, None
         if connection is not None and connection.broken:  # meanwhile
-            connection.broker.close(0)
+            connection.broker.close(FAILED_CLOSE_TIMEOUT)
             connection = None
         if connection is None:
             connection = _Connection(self._make())
         try:
             connection.send(messages, self._timeout)
         except BaseException:  # an interrupted one owes receipts as well
-            connection.broker.close(0)
+            connection.broker.close(FAILED_CLOSE_TIMEOUT)
             raise
         self._connection = connection
 

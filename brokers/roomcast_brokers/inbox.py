@@ -178,10 +178,13 @@ class Inbox:
                     listener.confirmed(channel, generation)
             case Accepted(count):
                 listener.accepted(count)
-            case Changed(state, cause):
-                with self.lock:
-                    self._untold_states -= 1
-                    self.up = state is State.UP and not self._untold_states
-                listener.changed(state, cause)
-                if state is State.CLOSED:
-                    self.ended.set()
+            case _:
+                self._tell_change(listener, note)
+
+    def _tell_change(self, listener: Listener, note: Changed) -> None:
+        with self.lock:
+            self._untold_states -= 1
+            self.up = note.state is State.UP and not self._untold_states
+        listener.changed(note.state, note.cause)
+        if note.state is State.CLOSED:
+            self.ended.set()

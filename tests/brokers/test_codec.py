@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roomcast_brokers import codec as module
@@ -300,6 +300,7 @@ def test_mutated_messages_are_read_or_refused_with_a_reason(name: str) -> None:
 
 
 @pytest.mark.long
+@settings(max_examples=1_000, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(sorted(EXAMPLES)))
 def test_very_many_mutated_messages(seed: int, name: str) -> None:
     channel = channel_of(EXAMPLES[name])

@@ -8,7 +8,7 @@ meanwhile; but they too confirm everything anew before the next UP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from roomcast_brokers.backends.redis.connecting import tls_context
@@ -54,7 +54,9 @@ class RedisBroker:
         self._receipts = Receipts()
         self._manner: Manner | None = None
         self._listener: Listener | None = None
-        self._settled: asyncio.Future[None] | None = None
+        self._settled: asyncio.Future[None] | None = None  # close() waits for what was handed over
+        self._closing: asyncio.Future[None] | None = None
+        self._ending: set[asyncio.Future[None]] = set()  # connections that were given up and are not gone yet
 
     @property
     def traits(self) -> Traits:
@@ -101,20 +103,23 @@ class RedisBroker:
 
     async def close(self) -> None:
         if self._state is State.CLOSED:
+            if self._closing is not None:
+                await asyncio.wait([self._closing])
             return
         self._state = State.CLOSED
         if self._listener is None:
             return
+        self._closing = self._loop.create_future()
         self._supervision.cancel()
         await asyncio.wait([self._supervision])
         if self._outstanding():
             self._settled = self._loop.create_future()
             await asyncio.wait([self._settled], timeout=CLOSE_TIMEOUT)
-        ending = [each for pair in self._pairs.values() for each in pair.drop()]
-        self._pairs.clear()
-        if ending:
-            await asyncio.wait(ending, timeout=CLOSE_TIMEOUT)
+        self._drop_all()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CLOSE_TIMEOUT)
         self._listener.changed(State.CLOSED, None)
+        self._closing.set_result(None)
 
     # ------------------------------------------------------------------------------------------ supervision
 
@@ -170,7 +175,7 @@ class RedisBroker:
             self._manner = Manner(location.access, context, sharded=not single, master=sentinel)
         self._layout = layout = await find(location)
         for server in [server for server in self._pairs if server not in layout.servers]:
-            self._pairs.pop(server).drop()
+            self._let_go(self._pairs.pop(server).drop())
         self._direct = None if layout.sharded else self._pair(layout.servers[0]).publisher()
         for channel in self._wanted:
             self._pair_of(channel).subscriber()
@@ -180,9 +185,7 @@ class RedisBroker:
 
     def _give_up(self) -> None:
         if self._state is not State.CLOSED:
-            for pair in self._pairs.values():
-                pair.drop()
-            self._pairs.clear()
+            self._drop_all()
             self._trouble_with(BrokerUnreachableError("the connections were given up: nothing came through them"))
 
     def _trouble_with(self, error: BrokerUnreachableError) -> None:
@@ -191,7 +194,7 @@ class RedisBroker:
             self._trouble.set_result(error)
         if self._state is State.UP:
             for pair in self._pairs.values():
-                pair.stop_publishing()
+                self._let_go(pair.stop_publishing())
             self._receipts = Receipts()
             self._tell(State.CONNECTING, error)
 
@@ -229,11 +232,21 @@ class RedisBroker:
         self._look_whether_settled()
 
     def _pair_broke(self, pair: Pair, error: BrokerUnreachableError) -> None:
-        pair.drop()
+        self._let_go(pair.drop())
         if self._pairs.get(pair.server) is pair:
             del self._pairs[pair.server]
         self._trouble_with(error)
         self._look_whether_settled()
+
+    def _drop_all(self) -> None:
+        for pair in self._pairs.values():
+            self._let_go(pair.drop())
+        self._pairs.clear()
+
+    def _let_go(self, ending: Iterable[asyncio.Future[None]]) -> None:
+        for each in ending:
+            self._ending.add(each)
+            each.add_done_callback(self._ending.discard)
 
     def _outstanding(self) -> int:
         return sum(pair.outstanding for pair in self._pairs.values())

@@ -61,7 +61,7 @@ async def connect(
             greeter.greet(commands)
             check_greeting(commands, await greeter.replies)
     except BaseException as error:
-        greeter.abandon()
+        await greeter.abandon()
         if isinstance(error, TimeoutError):
             raise BrokerUnreachableError(f"the server did not answer within {access.connect_timeout:g} s") from error
         raise
@@ -82,6 +82,7 @@ class Greeter(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, expected: int) -> None:
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.replies: asyncio.Future[list[object]] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
         self._expected = expected
         self._collected: list[object] = []
         self._reader = hiredis.Reader()
@@ -102,26 +103,27 @@ class Greeter(asyncio.Protocol):
         try:
             while (reply := self._reader.gets()) is not False:
                 self._collected.append(reply)
-        except hiredis.ProtocolError as error:
-            self._fail(BrokerUnreachableError("what answers is no Redis server"), error)
+        except hiredis.ProtocolError:
+            self._fail(BrokerUnreachableError("what answers is no Redis server"))
         if len(self._collected) >= self._expected and not self.replies.done():
             self.replies.set_result(self._collected)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(lost(exc), exc)
+        self._fail(lost(exc))
+        if not self.ended.done():
+            self.ended.set_result(None)
 
-    def abandon(self) -> None:
-        if self.replies.done():
-            self.replies.exception()  # seen
-        else:
-            self.replies.cancel()
+    async def abandon(self) -> None:
+        """End, and return when the connection is closed."""
+        self.replies.cancel()
         if self.transport is not None:
             self.transport.abort()
+            await self.ended
 
-    def _fail(self, error: BrokerUnreachableError, cause: BaseException | None) -> None:
-        error.__cause__ = cause
+    def _fail(self, error: BrokerUnreachableError) -> None:
         if not self.replies.done():
             self.replies.set_exception(error)
+            self.replies.exception()  # nobody may be waiting for it
 
 
 def lost(exc: Exception | None) -> BrokerUnreachableError:

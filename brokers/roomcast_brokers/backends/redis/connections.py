@@ -53,16 +53,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def attached(self) -> bool:
+        """Whether there is a connection to end; ``ended`` is done when it has."""
         return self._transport is not None
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Use ``transport``, on which the greeting is done."""
-        if self._broken is None:  # abandoned while it was being made
-            transport.abort()
-            return
         self._transport = transport
         transport.set_protocol(self)
-        if transport.is_closing():
+        if self._broken is None:  # abandoned while it was being made
+            transport.abort()
+        elif transport.is_closing():  # it broke in the instant after the greeting, and told the greeter
             self.connection_lost(None)
         else:
             self._flush()
@@ -70,13 +70,12 @@ class Connection(asyncio.Protocol):
     def abandon(self) -> None:
         """End, and say nothing more to anybody."""
         self._broken = None
-        if self._transport is None:
-            self._end()
-        else:
+        if self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
+        if not self.ended.done():
+            self.ended.set_result(None)
         self._break(lost(exc))
 
     def _schedule(self) -> None:
@@ -87,16 +86,16 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         raise NotImplementedError
 
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():  # uvloop raises where asyncio ignores
+            self._transport.write(data)
+
     def _break(self, error: BrokerUnreachableError) -> None:
         broken, self._broken = self._broken, None
         if self._transport is not None:
             self._transport.abort()
         if broken is not None:
             broken(error)
-
-    def _end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
 
 
 class PublishConnection(Connection):
@@ -126,7 +125,7 @@ class PublishConnection(Connection):
         self._scheduled = False
         outbox = self._outbox
         if outbox and self._transport is not None:
-            self._transport.write(b"".join(outbox) if len(outbox) > 1 else outbox[0])
+            self._write(b"".join(outbox) if len(outbox) > 1 else outbox[0])
             outbox.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -201,8 +200,7 @@ class SubscribeConnection(Connection):
 
     def _flush(self) -> None:
         self._scheduled = False
-        transport = self._transport
-        if transport is None or self._broken is None:
+        if self._transport is None:
             return
         written = b"".join(
             pack((command, *chunk))
@@ -210,7 +208,7 @@ class SubscribeConnection(Connection):
             for chunk in chunks(channels)
         )
         if written:
-            transport.write(written)
+            self._write(written)
 
     def _told(self, reply: object) -> bool:
         """Take what is no message. False if the connection has broken by it."""

@@ -83,21 +83,17 @@ class Pair:
         if self._subscriber is not None:
             self._subscriber.unsubscribe(channel)
 
-    def stop_publishing(self) -> None:
-        """Forget the connection that publishes: what was not answered on it will not be."""
+    def stop_publishing(self) -> list[asyncio.Future[None]]:
+        """Forget the connection that publishes: what was not answered on it will not be. Returns as :meth:`drop`."""
         publisher, self._publisher = self._publisher, None
-        if publisher is not None:
-            publisher.abandon()
+        return _end(publisher)
 
     def drop(self) -> list[asyncio.Future[None]]:
         """End both connections without another word; returns what is done when they are gone."""
         self._over = True
         for task in self._tasks:
             task.cancel()
-        connections: list[Connection] = [each for each in (self._publisher, self._subscriber) if each is not None]
-        for connection in connections:
-            connection.abandon()
-        return [*self._tasks, *(connection.ended for connection in connections)]
+        return [*self._tasks, *_end(self._publisher, self._subscriber)]
 
     def _new_publisher(self) -> PublishConnection:
         command = b"SPUBLISH" if self._manner.sharded else b"PUBLISH"
@@ -108,11 +104,7 @@ class Pair:
 
     async def _attach(self, connection: Connection) -> None:
         manner = self._manner
-        transport = await connect(self.server, manner.access, manner.context, master=manner.master)
-        if self._over:
-            transport.abort()
-        else:
-            connection.attach(transport)
+        connection.attach(await connect(self.server, manner.access, manner.context, master=manner.master))
 
     def _start(self, attaching: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(attaching)
@@ -129,6 +121,16 @@ class Pair:
         if not self._over:
             self._over = True
             self._told_broken(self, error)
+
+
+def _end(*connections: Connection | None) -> list[asyncio.Future[None]]:
+    ending = []
+    for connection in connections:
+        if connection is not None:
+            connection.abandon()
+            if connection.attached:
+                ending.append(connection.ended)
+    return ending
 
 
 def unreachable(error: BaseException) -> BrokerUnreachableError:

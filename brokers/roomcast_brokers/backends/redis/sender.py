@@ -17,7 +17,7 @@ from roomcast_brokers.backends.redis.layout import Layout, Server
 from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse
 from roomcast_brokers.backends.redis.replies import check_role, pack
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
-from roomcast_brokers.errors import BrokerUnreachableError, MessageTooLargeError, SendError
+from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
 
 # Seconds for everything that one send() does.
 SEND_TIMEOUT: Final = 5.0
@@ -51,6 +51,7 @@ class RedisSender:
         self._location = parse(url, redis_options, service)
         self._command = b"SPUBLISH" if self._location.kind is Kind.CLUSTER else b"PUBLISH"
         self._timeout = timeout
+        self._closed = False
         self._layout: Layout | None = None
         self._connections: dict[Server, Connection] = {}
 
@@ -58,6 +59,8 @@ class RedisSender:
         for _, payload in messages:
             if len(payload) > MAX_MESSAGE_BYTES:
                 raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
+        if self._closed:
+            raise BrokerClosedError("nothing is sent after close()")
         if not messages:
             return
         accepted = 0
@@ -74,9 +77,10 @@ class RedisSender:
             raise SendError(f"Redis took {accepted:,} of {len(messages):,} messages: {text}", accepted) from error
         finally:
             if not done:  # also if it was interrupted: the answers that are still to come are nobody's
-                self.close()
+                self.forget()
 
     def close(self) -> None:
+        self._closed = True
         self.forget()
 
     def forget(self) -> None:
