@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-import msgspec
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from roomcast_brokers.codec import EnvelopeCodec, encode_body
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import MessageTooLargeError
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.messages import Envelope, Kind, Maker, Origin, Probe
-from roomcast_brokers.publishing import MAX_WAITING_AGE, PublishQueue, Settled
+from roomcast_brokers.messages import Kind, Maker, Origin, Probe
+from roomcast_brokers.publishing import MAX_WAITING_AGE, PublishQueue
 from roomcast_brokers.sequences import Sequences
-
-ORIGIN = Origin("n1-_", bytes(8))
-READER = EnvelopeCodec(Origin("n2-_", bytes(8)), "shop")
-ALL, LOBBY, OTHER = "shop:all", "shop:room:" + "0" * 32, "shop:node:n2-_"
-SENT_MS = 1_750_000_000_123
-DELIVERED, DROPPED, ABANDONED = Settled.DELIVERED, Settled.DROPPED, Settled.ABANDONED
-
-
-class Owner:
-    """Whoever has the queue: wakes when told, and keeps the receipts."""
-
-    def __init__(self, keys: KeyRing | None = None, up: bool = True, **bounds: float) -> None:
-        self.queue = PublishQueue(
-            EnvelopeCodec(ORIGIN, "shop", keys),
-            Sequences(),
-            wall=lambda: SENT_MS,
-            **bounds,  # type: ignore[arg-type]
-        )
-        self.woken = 0
-        self.settled: dict[int, Settled] = {}
-        self.queue.on_ready = self.wake
-        self.queue.on_settled = self.settle
-        if up:
-            self.queue.up(0.0)
-
-    def wake(self) -> None:
-        self.woken += 1
-
-    def settle(self, ticket: int, count: int, how: Settled) -> None:
-        for each in range(ticket, ticket + count):
-            assert each not in self.settled, "a ticket ends once"
-            self.settled[each] = how
-
-    def put(self, channel: str = ALL, body: bytes = b"\xc0", now: float = 0.0) -> int:
-        return self.queue.put(channel, Kind.EMIT, body, now)
-
-    def take(self, now: float = 0.0) -> list[Envelope]:
-        return [READER.decode(channel, payload) for channel, payload in self.queue.take(now)]
-
-
-def named(name: str, size: int = 0) -> bytes:
-    """A body that can be told from others."""
-    return msgspec.msgpack.encode([name, bytes(size)])
-
-
-def names(envelopes: list[Envelope]) -> list[tuple[str, list[str]]]:
-    return [(each.channel, [msgspec.msgpack.decode(one.body)[0] for one in each.operations]) for each in envelopes]
-
+from tests.support.queue_owner import (
+    ABANDONED,
+    ALL,
+    DELIVERED,
+    DROPPED,
+    LOBBY,
+    ORIGIN,
+    OTHER,
+    READER,
+    SENT_MS,
+    Owner,
+    named,
+    names,
+)
 
 # -- out
 
@@ -464,143 +424,3 @@ def test_a_queue_that_nobody_listens_to_works() -> None:
     queue.up(0.0)
     queue.put(ALL, Kind.EMIT, b"\xc0", 0.0)
     assert len(queue.take(0.0)) == 1
-
-
-# -- every order of events
-
-
-class Broker(RuleBasedStateMachine):
-    """A broker that comes and goes, takes some of it, and sometimes says so."""
-
-    MAX_BYTES = 2_000
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owner = Owner(up=False, max_bytes=self.MAX_BYTES)
-        self.queue = self.owner.queue
-        self.now = 0.0
-        self.put: list[tuple[str, int | None]] = []  # in order: (name, ticket or None for control)
-        self.handed: list[bytes] = []  # handed over in this connection and not accepted
-        self.first_written: list[str] = []  # names, in the order in which they were first written
-        self.bytes_of: dict[tuple[str, int, int], bytes] = {}
-        self.next_seq: Counter[tuple[str, int]] = Counter()
-        self.put_at: dict[str, float] = {}
-        self.is_up = False
-        self.woken_at_take = 0
-
-    @rule(channel=st.sampled_from([ALL, LOBBY, OTHER]), size=st.sampled_from([0, 0, 10, 200, 700, 2_500]))
-    def put_one(self, channel: str, size: int) -> None:
-        name = f"m{len(self.put)}"
-        self.put_at[name] = self.now
-        expected = sum(ticket is not None for _, ticket in self.put) + 1
-        self.put.append((name, expected))
-        assert self.owner.put(channel, named(name, size), self.now) == expected
-
-    @rule(channel=st.sampled_from([ALL, LOBBY]))
-    def put_control(self, channel: str) -> None:
-        name = f"m{len(self.put)}"
-        self.put.append((name, None))
-        self.queue.control(channel, Kind.PROBE, named(name))
-
-    @rule()
-    def take(self) -> None:
-        self.woken_at_take = self.owner.woken
-        taken = self.queue.take(self.now)
-        assert self.is_up or not taken
-        for channel, payload in taken:
-            self.handed.append(payload)
-            assert len(payload) <= MAX_MESSAGE_BYTES
-            self.judge(READER.decode(channel, payload), payload)
-
-    def judge(self, found: Envelope, payload: bytes) -> None:
-        key = (found.channel, found.gen, found.seq)
-        if not found.control and key in self.bytes_of:
-            assert self.bytes_of[key] == payload, "a retry has the same bytes"
-            return
-        self.first_written += [msgspec.msgpack.decode(each.body)[0] for each in found.operations]
-        if not found.control:
-            self.bytes_of[key] = payload
-            assert found.seq == self.next_seq[key[:2]] + 1, "numbers have no holes"
-            self.next_seq[key[:2]] += len(found.operations)
-
-    @precondition(lambda self: self.handed)
-    @rule(data=st.data())
-    def accept(self, data: st.DataObject) -> None:
-        count = data.draw(st.integers(1, len(self.handed)))
-        del self.handed[:count]
-        self.queue.accepted(count, self.now)
-
-    @rule()
-    def go(self) -> None:
-        self.is_up = False
-        self.handed.clear()
-        self.queue.down(self.now)
-
-    @rule()
-    def come(self) -> None:
-        self.is_up = True
-        self.queue.up(self.now)
-
-    @rule(step=st.sampled_from([0.1, 1.0, 6.0]))
-    def wait(self, step: float) -> None:
-        self.now += step
-
-    @rule()
-    def expire(self) -> None:
-        self.queue.expire(self.now)
-        due = self.queue.due()
-        assert due is None or due > self.now
-
-    @invariant()
-    def nothing_is_lost_uncounted(self) -> None:
-        queue = self.queue
-        tickets = [ticket for _, ticket in self.put if ticket is not None]
-        ends = Counter(self.owner.settled.values())
-        assert len(tickets) == queue.waiting + queue.in_flight + sum(ends.values())
-        assert ends[DELIVERED] == queue.published[Kind.EMIT]
-        assert (ends[DROPPED], ends[ABANDONED]) == (queue.dropped, queue.abandoned)
-
-    @invariant()
-    def everything_is_written_in_the_order_in_which_it_was_put(self) -> None:
-        numbers = [int(name[1:]) for name in self.first_written]
-        assert numbers == sorted(set(numbers))
-        written = set(self.first_written)
-        for name, ticket in self.put:
-            how = None if ticket is None else self.owner.settled.get(ticket)
-            assert how not in (DELIVERED, ABANDONED) or name in written
-            assert how is not DROPPED or name not in written
-
-    @invariant()
-    def bounds_are_kept(self) -> None:
-        queue = self.queue
-        if queue.in_flight_bytes > self.MAX_BYTES:
-            assert sum(message.ticket > 0 for message in queue._in_flight) == 1
-        # What surrounds the operations in their messages is not known before they are written.
-        surroundings = sum(150 for message in queue._in_flight if message.ticket)
-        allowed = 2 * self.MAX_BYTES + surroundings if self.is_up else self.MAX_BYTES
-        in_flight = min(queue.in_flight_bytes, self.MAX_BYTES)
-        assert queue.waiting_bytes + in_flight <= allowed
-        assert queue.waiting_bytes == sum(len(each.data) for each in queue._waiting if each.put is not None) + sum(
-            len(each.payload) for each in queue._retries
-        )
-        assert queue.in_flight_bytes == sum(len(each.payload) for each in queue._in_flight if each.ticket)
-
-    @invariant()
-    def whoever_can_take_something_was_told(self) -> None:
-        queue = self.queue
-        if self.is_up and not queue._full and (queue._waiting or queue._retries):
-            assert self.owner.woken > self.woken_at_take
-        if queue._full:
-            assert queue.in_flight_bytes
-
-
-TestBroker = Broker.TestCase
-TestBroker.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-
-
-class BrokerForLong(Broker):
-    """The same, many times more."""
-
-
-TestBrokerForLong = pytest.mark.long(BrokerForLong.TestCase)
-TestBrokerForLong.settings = settings(max_examples=400, stateful_step_count=80, deadline=None)
