@@ -29,7 +29,9 @@ default, and what happens beyond it.
 
 No limit, and so not in the table: `tag`, the node's name of four characters, which every sid begins with. It is an
 option of `AsyncServer` too; else the environment variable `ROOMCAST_TAG` sets it, also as `roomcast run --tag`; else
-it is random."""
+it is random. Nor are `broker` (a URL), `cluster` (its name) and `keys` (a list; the first one signs), which join a
+server to a cluster: options of `AsyncServer`, else `ROOMCAST_BROKER`, `ROOMCAST_CLUSTER` and `ROOMCAST_KEYS` (separated
+by commas)."""
 
 METRICS_INTRODUCTION = """\
 # Metrics and health
@@ -42,7 +44,8 @@ of the 64 after it where several processes share a host. They are never on the p
 * With a registry of one's own: `registry.register(roomcast.exposition.prometheus.NodeCollector(sio.counters))`.
 
 `/healthz` answers 200 as long as the event loop turns. `/readyz` answers 200 (`ready`, or `degraded` with reasons) or
-503 (`unready` with reasons): not started, draining.
+503 (`unready` with reasons): not started, draining, deaf (the node does not hear itself through the broker), or under
+the tag of another node. A broker that is away makes a node degraded, not unready, unless `require_broker` says so.
 
 The node counts plain integers and reads them when it is scraped. Label values are a fixed set each; what is not
 foreseen counts as `other`, so nothing a client sends can make a metric grow."""

@@ -20,19 +20,24 @@ KEYS_VARIABLE: Final = "ROOMCAST_KEYS"
 def with_environment(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a server, and what the environment sets where they say nothing; SettingsError names the variable.
 
-    An empty variable is none: that is what a compose file makes of one that its own environment lacks. Several keys
-    are separated by commas; the first one signs.
+    An empty variable is none: that is what a compose file makes of one that its own environment lacks.
     """
-    found: dict[str, Any] = {}
-    if tag := os.environ.get(TAG_VARIABLE):
-        found["tag"] = tag
-    if broker := os.environ.get(BROKER_VARIABLE):
-        found["broker"] = broker
-    if cluster := os.environ.get(CLUSTER_VARIABLE):
-        found["cluster"] = cluster
-    if keys := os.environ.get(KEYS_VARIABLE):
-        found["keys"] = [key.strip() for key in keys.split(",") if key.strip()]
-    said = {name: value for name, value in options.items() if value is not None}
-    if "tag" in found and "tag" not in said:
-        check_tag(found["tag"], TAG_VARIABLE)
-    return {**options, **found, **said}
+    tag = os.environ.get(TAG_VARIABLE)
+    if not tag or options.get("tag") is not None:
+        return options
+    return {**options, "tag": check_tag(tag, TAG_VARIABLE)}
+
+
+def with_broker_of_environment(options: dict[str, Any]) -> dict[str, Any]:
+    """As :func:`with_environment`, for what joins a server to a cluster.
+
+    Several keys are separated by commas; the first one signs.
+    """
+    found: dict[str, Any] = {
+        name: value
+        for name, variable in (("broker", BROKER_VARIABLE), ("cluster", CLUSTER_VARIABLE), ("keys", KEYS_VARIABLE))
+        if options.get(name) is None and (value := os.environ.get(variable))
+    }
+    if "keys" in found:
+        found["keys"] = [key.strip() for key in found["keys"].split(",") if key.strip()]
+    return {**options, **found} if found else options

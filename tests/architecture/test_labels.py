@@ -10,7 +10,12 @@ import pytest
 from roomcast.core.counters import Counters, Tally
 from tests.support.tree import ROOT, name_of, python_files
 
-TALLIES = {name: value for name in Counters.__slots__ if isinstance(value := getattr(Counters(), name), Tally)}
+TALLIES = {
+    name: value
+    for owner in (Counters(), Counters().cluster)
+    for name in type(owner).__slots__
+    if isinstance(value := getattr(owner, name), Tally)
+}
 
 
 def constant(node: ast.Call) -> str | None:
@@ -56,4 +61,5 @@ def test_the_search_is_seen_to_find(source: str, found: list[tuple[int, str, str
 
 def test_the_search_looks_at_the_sources() -> None:
     assert (ROOT / "node" / "roomcast" / "core" / "counters.py") in python_files("node/roomcast")
-    assert {"refused", "disconnects", "parse_errors", "handler_errors", "sessions"} == set(TALLIES)
+    of_node = {"refused", "disconnects", "parse_errors", "handler_errors", "sessions"}
+    assert of_node | {"received", "dropped", "ask_ends"} == set(TALLIES)

@@ -9,7 +9,14 @@ import pytest
 
 from roomcast import AsyncServer
 from roomcast.engine import EngineServer
-from roomcast.environment import TAG_VARIABLE, with_environment
+from roomcast.environment import (
+    BROKER_VARIABLE,
+    CLUSTER_VARIABLE,
+    KEYS_VARIABLE,
+    TAG_VARIABLE,
+    with_broker_of_environment,
+    with_environment,
+)
 from roomcast.errors import SettingsError
 
 
@@ -77,3 +84,45 @@ def test_a_tag_that_cannot_be_names_the_option(tag_of: TagOf, value: Any, monkey
     monkeypatch.setenv(TAG_VARIABLE, "n001")
     with pytest.raises(SettingsError, match=r"^tag: a node's tag is 4 characters out of A-Z a-z 0-9 _ -, not"):
         tag_of(tag=value)
+
+
+BROKER_VARIABLES = (BROKER_VARIABLE, CLUSTER_VARIABLE, KEYS_VARIABLE)
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for variable in BROKER_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    return monkeypatch
+
+
+def test_the_names_of_a_cluster_that_operators_know() -> None:
+    assert BROKER_VARIABLES == ("ROOMCAST_BROKER", "ROOMCAST_CLUSTER", "ROOMCAST_KEYS")
+
+
+def test_without_a_broker_a_server_stands_alone(nothing_set: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"ping_interval": 7}
+    assert with_broker_of_environment(options) is options
+    assert AsyncServer().bus is None
+
+
+def test_an_operator_joins_a_server_to_a_cluster(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv(BROKER_VARIABLE, "memory://operator")
+    nothing_set.setenv(CLUSTER_VARIABLE, "shop")
+    nothing_set.setenv(KEYS_VARIABLE, "new-key, old-key,")
+    assert with_broker_of_environment({}) == {
+        "broker": "memory://operator",
+        "cluster": "shop",
+        "keys": ["new-key", "old-key"],
+    }
+    bus = AsyncServer().bus
+    assert bus is not None
+    assert bus.cluster.codec.cluster == "shop"
+
+
+def test_the_options_of_a_cluster_win(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv(CLUSTER_VARIABLE, "shop")
+    assert with_broker_of_environment({"broker": "memory://", "cluster": "mine"})["cluster"] == "mine"
+    nothing_set.setenv(CLUSTER_VARIABLE, "not a name")
+    with pytest.raises(SettingsError, match="name of a cluster"):
+        AsyncServer(broker="memory://")

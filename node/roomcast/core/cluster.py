@@ -363,9 +363,9 @@ class Cluster:
 
     def _give_gauges(self) -> None:
         counters = self.counters
-        counters.measure_published = lambda: {KIND_NAMES[kind]: count for kind, count in self.queue.published.items()}
+        counters.measure_out = lambda: {KIND_NAMES[kind]: count for kind, count in self.queue.published.items()}
         counters.measure_buffer_bytes = lambda: self.queue.waiting_bytes
-        counters.measure_buffer_dropped = lambda: self.queue.dropped
+        counters.measure_unpublished = lambda: self.queue.dropped
         counters.measure_abandoned = lambda: self.queue.abandoned
         counters.measure_lost = lambda: self.tracking.lost
         counters.measure_recanted = lambda: self.tracking.recanted
@@ -373,8 +373,8 @@ class Cluster:
         counters.measure_evictions = lambda: self.tracking.early_evictions
         counters.measure_peers = lambda: len(self.membership.peers)
         counters.measure_subscriptions = lambda: self.subscriptions.confirmed_count
-        counters.measure_heartbeat_lag = lambda: self.membership.lag
-        counters.measure_pending_acks = lambda: len(self.replies)
+        counters.measure_lag = lambda: self.membership.lag
+        counters.measure_pending = lambda: len(self.replies)
 
 
 EVENTS: dict[type[Any], Callable[[Cluster, Any], Any]] = {

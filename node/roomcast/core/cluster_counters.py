@@ -38,11 +38,11 @@ def _nothing() -> float:
 
 
 def _no_publishing() -> Mapping[str, int]:
-    return {}
+    return dict.fromkeys(KINDS, 0)
 
 
 class ClusterCounters:
-    """One per node. Functions are gauges and totals that somebody else keeps, asked at scrape time."""
+    """One per node. The ``measure`` functions are totals and gauges that somebody else keeps, asked at scrape time."""
 
     __slots__ = (
         "ask_ends",
@@ -54,16 +54,16 @@ class ClusterCounters:
         "latency",
         "measure_abandoned",
         "measure_buffer_bytes",
-        "measure_buffer_dropped",
         "measure_duplicates",
         "measure_evictions",
-        "measure_heartbeat_lag",
+        "measure_lag",
         "measure_lost",
+        "measure_out",
         "measure_peers",
-        "measure_pending_acks",
-        "measure_published",
+        "measure_pending",
         "measure_recanted",
         "measure_subscriptions",
+        "measure_unpublished",
         "peers_lost",
         "received",
     )
@@ -78,9 +78,9 @@ class ClusterCounters:
         self.joins_unconfirmed = 0  # enter_room() that returned before its subscription was confirmed
         self.ask_ends = Tally(ASK_ENDS)
         self.latency = Latency()
-        self.measure_published: Callable[[], Mapping[str, int]] = _no_publishing
+        self.measure_out: Callable[[], Mapping[str, int]] = _no_publishing
         self.measure_buffer_bytes: Callable[[], float] = _nothing
-        self.measure_buffer_dropped: Callable[[], float] = _nothing
+        self.measure_unpublished: Callable[[], float] = _nothing
         self.measure_abandoned: Callable[[], float] = _nothing
         self.measure_lost: Callable[[], float] = _nothing
         self.measure_recanted: Callable[[], float] = _nothing
@@ -88,5 +88,5 @@ class ClusterCounters:
         self.measure_evictions: Callable[[], float] = _nothing
         self.measure_peers: Callable[[], float] = _nothing
         self.measure_subscriptions: Callable[[], float] = _nothing
-        self.measure_heartbeat_lag: Callable[[], float] = _nothing
-        self.measure_pending_acks: Callable[[], float] = _nothing
+        self.measure_lag: Callable[[], float] = _nothing
+        self.measure_pending: Callable[[], float] = _nothing

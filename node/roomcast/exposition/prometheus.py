@@ -8,12 +8,19 @@ Nothing is copied while counting; a scrape reads the integers as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from roomcast.core.cluster_counters import Latency
 from roomcast.core.counters import Counters
 from roomcast.exposition import metrics
 
@@ -37,10 +44,12 @@ class NodeCollector(Collector):
     def describe(self) -> Iterator[Metric]:
         """Names only, so that registering the same server twice is refused without asking for any value."""
         for metric in metrics.METRICS:
-            yield _family(metric, {})
+            yield _family(metric, Latency() if metric.kind == "histogram" else {})
 
 
-def _family(metric: metrics.Metric, value: float | Mapping[str, int]) -> Metric:
+def _family(metric: metrics.Metric, value: metrics.Reading) -> Metric:
+    if isinstance(value, Latency):
+        return _histogram(metric, value)
     labels = None if metric.label is None else [metric.label]
     family = _FAMILIES[metric.kind](metric.name, metric.text, labels=labels)
     if isinstance(value, Mapping):
@@ -48,6 +57,14 @@ def _family(metric: metrics.Metric, value: float | Mapping[str, int]) -> Metric:
             family.add_metric([label], number)
     else:
         family.add_metric([], value)
+    return family
+
+
+def _histogram(metric: metrics.Metric, value: Latency) -> Metric:
+    """Prometheus's buckets hold what is at most so long, those below included."""
+    family = HistogramMetricFamily(metric.name, metric.text)
+    buckets = zip((*metrics.LATENCY_BOUNDS, "+Inf"), accumulate(value.buckets), strict=True)
+    family.add_metric([], [(bound, float(count)) for bound, count in buckets], sum_value=value.sum_ms / 1_000)
     return family
 
 

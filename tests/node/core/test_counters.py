@@ -4,13 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roomcast.core.cluster_counters import ClusterCounters, Latency
 from roomcast.core.counters import OTHER, REFUSALS, Counters, Tally, refusal_of
 
 
 def test_everything_starts_at_zero() -> None:
     counters = Counters()
-    for name in Counters.__slots__:
-        value = getattr(counters, name)
+    for owner, name in [(counters, name) for name in Counters.__slots__] + [
+        (counters.cluster, name) for name in ClusterCounters.__slots__
+    ]:
+        value = getattr(owner, name)
+        if isinstance(value, ClusterCounters):
+            continue
+        if isinstance(value, Latency):
+            value = {str(index): count for index, count in enumerate([*value.buckets, value.sum_ms])}
         if callable(value):
             value = value()
         if isinstance(value, dict):

@@ -31,7 +31,22 @@ def test_a_scrape_reads_the_integers_as_they_are() -> None:
     assert found["roomcast_disconnects_total", frozenset({("reason", "other")})] == 1
     assert found["roomcast_clients", frozenset({("transport", "websocket")})] == 5
     assert found["roomcast_loop_lag_max_seconds", frozenset()] == 0.25
-    assert {metric.name for metric in METRICS} - {"roomcast_clients"} <= {name for name, _ in found}
+    plain = {metric.name for metric in METRICS if metric.kind != "histogram"}
+    assert plain - {"roomcast_clients"} <= {name for name, _ in found}
+
+
+def test_a_histogram_s_buckets_hold_what_is_below_them_too() -> None:
+    counters = Counters()
+    for milliseconds in (-5, 1, 2, 30, 99_999):
+        counters.cluster.latency.record(milliseconds)
+    found = samples(page(registry_of(counters))[1])
+    name = "roomcast_relay_latency_seconds"
+    buckets = {
+        bound: found[f"{name}_bucket", frozenset({("le", bound)})] for bound in ("0.001", "0.002", "0.05", "+Inf")
+    }
+    assert buckets == {"0.001": 2, "0.002": 3, "0.05": 4, "+Inf": 5}
+    assert found[f"{name}_count", frozenset()] == 5
+    assert found[f"{name}_sum", frozenset()] == pytest.approx(100.032)
 
 
 def test_the_process_is_shown_too() -> None:

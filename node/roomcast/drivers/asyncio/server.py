@@ -13,7 +13,7 @@ from roomcast.drivers.asyncio.joining import make_bus, take_broker
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
-from roomcast.environment import with_environment
+from roomcast.environment import with_broker_of_environment, with_environment
 from roomcast.exposition.health import Readiness
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class AsyncServer(ServerSurface):
         always_connect = options.pop("always_connect", False)
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
-        options = with_environment(options)
+        options = with_broker_of_environment(with_environment(options))
         random_tag = options.get("tag") is None
         broker = take_broker(client_manager, options)
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
