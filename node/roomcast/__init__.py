@@ -10,8 +10,17 @@ from roomcast.drivers.asyncio.asgi import ASGIApp
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.server import AsyncServer
+from roomcast.managers import AsyncRedisManager, RedisManager
 
-__all__ = ["ASGIApp", "AsyncManager", "AsyncNamespace", "AsyncServer", "exceptions"]
+__all__ = [
+    "ASGIApp",
+    "AsyncManager",
+    "AsyncNamespace",
+    "AsyncRedisManager",
+    "AsyncServer",
+    "RedisManager",
+    "exceptions",
+]
 
 __version__ = "0.1.0"
 
@@ -24,13 +33,11 @@ _LATER = {
     "Middleware": "the blocking server",
     "Manager": "the blocking server",
     "get_tornado_handler": "the Tornado front",
-    "PubSubManager": "the cluster",
-    "RedisManager": "the cluster",
-    "AsyncRedisManager": "the cluster",
-    "KombuManager": "the cluster",
-    "AsyncAioPikaManager": "the cluster",
-    "KafkaManager": "the cluster",
-    "ZmqManager": "the cluster",
+    "PubSubManager": "python-socketio's queue format",
+    "KombuManager": "the other brokers",
+    "AsyncAioPikaManager": "the other brokers",
+    "KafkaManager": "the other brokers",
+    "ZmqManager": "the other brokers",
 }
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 ADVICE = (
-    "queue managers arrive with the cluster release; a broker of your own is an adapter then: the few methods of "
-    "roomcast_brokers.contracts.AsyncBroker, instead of _publish and _listen"
+    "roomcast's brokers move bytes and decide nothing: a broker of your own is the few methods of "
+    "roomcast_brokers.contracts.AsyncBroker, instead of _publish and _listen; for Redis there is AsyncRedisManager"
 )
 
 
@@ -23,4 +23,4 @@ class QueueManager:
         raise NotImplementedError(ADVICE)  # on purpose and for good: _publish and _listen have no counterpart here
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(ADVICE)  # until the cluster release, which replaces these two names
+        raise NotImplementedError(ADVICE)  # on purpose as well

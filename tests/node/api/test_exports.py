@@ -14,14 +14,24 @@ import roomcast
 differs = pytest.mark.differs
 exceptions = roomcast.exceptions
 
-TOP = ["AsyncServer", "AsyncNamespace", "ASGIApp", "AsyncManager", "exceptions"]
-LATER = ["Server", "Namespace", "WSGIApp", "Middleware", "Manager", "RedisManager", "AsyncRedisManager", "KombuManager"]
+TOP = [
+    "AsyncServer",
+    "AsyncNamespace",
+    "ASGIApp",
+    "AsyncManager",
+    "AsyncRedisManager",
+    "RedisManager",
+    "exceptions",
+]
+LATER = ["Server", "Namespace", "WSGIApp", "Middleware", "Manager", "KombuManager", "KafkaManager", "ZmqManager"]
 
 MODULES = {
     "exceptions": ["SocketIOError", "ConnectionError", "ConnectionRefusedError", "TimeoutError", "BadNamespaceError"],
     "packet": ["Packet", "CONNECT", "DISCONNECT", "EVENT", "ACK", "CONNECT_ERROR", "BINARY_EVENT", "BINARY_ACK"],
     "msgpack_packet": ["MsgPackPacket"],
     "async_manager": ["AsyncManager"],
+    "async_redis_manager": ["AsyncRedisManager"],
+    "redis_manager": ["RedisManager"],
     "async_namespace": ["AsyncNamespace"],
     "asgi": ["ASGIApp"],
 }

@@ -1,0 +1,7 @@
+"""``AsyncRedisManager`` under the path that applications import it from."""
+
+from __future__ import annotations
+
+from roomcast.managers import AsyncRedisManager
+
+__all__ = ["AsyncRedisManager"]

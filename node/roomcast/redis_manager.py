@@ -1,0 +1,7 @@
+"""``RedisManager`` under the path that applications import it from."""
+
+from __future__ import annotations
+
+from roomcast.managers import RedisManager
+
+__all__ = ["RedisManager"]
