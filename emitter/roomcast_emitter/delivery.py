@@ -51,6 +51,7 @@ class Delivery:
         self._cause: Exception | None = None
         self._failures = 0
         self._begun: float | None = None  # when the attempt that is under way began
+        self._interrupted = False  # one was interrupted: the thread goes on with what it left
         self._delays = delays()
         self._retry_at = 0.0
         self._thread: threading.Thread | None = None
@@ -153,8 +154,9 @@ class Delivery:
 
         A connection that had worked may have been cut since, with the broker in best health: then once more at once.
         """
+        again = bool(self._reached)
+        self._interrupted = False
         try:
-            again = bool(self._reached)
             while True:
                 self._begun = monotonic()
                 try:
@@ -166,10 +168,10 @@ class Delivery:
                     if not again:
                         return
                     again = False
-        except BaseException:  # an interrupt, a time limit of the application: nobody knows how far it came
+        except BaseException:  # a signal, a time limit of the application: nobody knows how far it came
             with self._lock:
-                self._reached, self._retry_at = False, monotonic()
-                self._box.away(self._retry_at)
+                self._reached, self._interrupted = None, True
+                self._box.away(monotonic())
                 self._notify()
             raise
         finally:
@@ -181,13 +183,12 @@ class Delivery:
         with self._lock:
             now = monotonic()
             self._box.up(now)
-            self._box.tick(now)
+            self._tick(now)
             if mark:
                 self._box.mark(now)
             messages = self._box.take(now)
-        if not messages:
-            return
-        self._sender.send(messages)
+        if messages:
+            self._sender.send(messages)
         with self._lock:
             self._box.accepted(len(messages), monotonic())
             if not self._reached:
@@ -222,7 +223,7 @@ class Delivery:
                     return False
                 if not self._reached and self._retry_at > now:
                     self._ended.wait(min(self._retry_at, deadline) - now)
-                    self._box.tick(monotonic())
+                    self._tick(monotonic())
                 else:
                     return True
             return False
@@ -263,26 +264,36 @@ class Delivery:
                 self._tell()
         finally:
             with self._lock:
-                self._thread = None
+                if self._thread is threading.current_thread():
+                    self._thread = None
+            self._tell()
 
     def _wait_for_work(self) -> bool:
         """Block until something is to be handed over; False when nothing is owed any more."""
         with self._awake:
             while True:
                 now = monotonic()
-                before = self._box.unsettled
-                self._box.tick(now)
-                if self._box.unsettled < before:
-                    self._ended.notify_all()
+                self._tick(now)
                 if self._closed or self._box.idle:
                     self._thread = None
                     _living.discard(self)
                     return False
-                if self._box.ready if self._reached else self._retry_at <= now and self._reached is not None:
+                if self._has_work(now):
                     return True
                 moments = (self._box.due(), self._retry_at if self._reached is False else None)
                 due = min((moment for moment in moments if moment is not None), default=None)
                 self._awake.wait(None if due is None else max(0.0, due - now))
+
+    def _has_work(self, now: float) -> bool:
+        if self._reached is None:  # whoever emits is about to try, unless he was interrupted
+            return self._interrupted
+        return self._box.ready if self._reached else self._retry_at <= now
+
+    def _tick(self, now: float) -> None:
+        before = self._box.unsettled
+        self._box.tick(now)
+        if self._box.unsettled < before:
+            self._ended.notify_all()
 
     # --- the log ------------------------------------------------------------------------------------------------------
 

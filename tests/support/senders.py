@@ -46,7 +46,8 @@ class FakeBroker:
         _brokers[name] = self
 
     def emitter(self, **options: Unpack[Options]) -> Emitter:
-        return Emitter(f"fake://{self.name}", self.cluster, broker_options={"table": TABLE}, **options)
+        options["broker_options"] = {"table": TABLE}
+        return Emitter(f"fake://{self.name}", self.cluster, **options)
 
     def cut(self) -> None:
         """Every connection is gone; the broker is not."""
