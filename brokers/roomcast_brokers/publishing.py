@@ -8,7 +8,7 @@ Control messages only pass through.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -83,7 +83,7 @@ class PublishQueue:
         """
         self.dropped = 0
         self.abandoned = 0
-        self.published: dict[int, int] = {int(kind): 0 for kind in Kind}
+        self.published: Counter[int] = Counter({int(kind): 0 for kind in Kind})
         """Operations that the broker has, control messages included, by kind."""
         self.waiting_bytes = 0
         self.in_flight_bytes = 0
@@ -135,7 +135,7 @@ class PublishQueue:
         return ticket
 
     def check(self, channel: str, body: bytes) -> None:
-        """Raise what :meth:`put` would raise: before anything is delivered locally."""
+        """Raise what :meth:`put` would raise for this, without putting it: before anything is delivered locally."""
         size = len(body) + self._reserve
         if size > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError(size, MAX_MESSAGE_BYTES)
@@ -157,7 +157,8 @@ class PublishQueue:
         if not self._up:
             return []
         taken: list[tuple[str, bytes]] = []
-        self._take_retries(taken)
+        if self._retries:
+            self._take_retries(taken)
         if self._waiting and not self._full:
             self._take_waiting(taken, now)
         return taken
