@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
@@ -97,3 +99,34 @@ async def test_what_is_accepted_is_counted_exactly(ground: Ground) -> None:
                 member.publish(channels[number % 4], b"%d" % number)
             await member.until(lambda heard, wanted=before + burst: heard.accepted_count >= wanted, timeout=5.0)  # type: ignore[misc]
             assert member.heard.accepted_count == before + burst
+
+
+async def test_a_full_publish_buffer_passes_in_one_go(ground: Ground) -> None:
+    """As after an outage: what a publisher may have in flight at most, all handed over in one turn."""
+    channel = ground.channel()
+    async with ground.members(2) as (reader, publisher):
+        await reader.hear_of(channel)
+        for number in range(8_000):
+            publisher.publish(channel, b"%01000d" % number)
+        await publisher.until(lambda heard: heard.accepted_count == 8_000)
+        assert [int(payload) for payload in await reader.received(channel, 8_000)] == list(range(8_000))
+
+
+async def test_several_threads_share_a_broker(ground: Ground) -> None:
+    """Each of them keeps its order, and nothing is lost between them."""
+    channel = ground.channel()
+    async with ground.members(1) as (member,):
+        if not member.threads:
+            pytest.skip("a broker for event loops is used in its loop")
+        await member.hear_of(channel)
+
+        def publish(name: bytes) -> None:
+            for number in range(500):
+                member.broker.publish(channel, b"%s %d" % (name, number))
+
+        names = (b"a", b"b", b"c", b"d")
+        await asyncio.gather(*(asyncio.to_thread(publish, name) for name in names))
+        payloads = [payload.split() for payload in await member.received(channel, 4 * 500)]
+        for name in names:
+            assert [int(number) for who, number in payloads if who == name] == list(range(500))
+        await member.until(lambda heard: heard.accepted_count == 4 * 500)
