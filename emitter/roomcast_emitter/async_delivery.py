@@ -49,7 +49,7 @@ class AsyncDelivery:
         if self._reached is False:
             self._away()
         elif not parcel.ended():
-            await self._ending(parcel, None)
+            await self._ending(parcel)
         return parcel
 
     async def settle(self, parcel: Parcel, timeout: float | None) -> Outcome:
@@ -88,7 +88,7 @@ class AsyncDelivery:
         """What has become of what was posted."""
         return self._box.counts()
 
-    async def _ending(self, parcel: Parcel, timeout: float | None) -> None:
+    async def _ending(self, parcel: Parcel) -> None:
         """Until ``parcel`` has ended, or the broker is found to be away."""
         ended = self._when_ended(parcel)
         self._callers.add(ended)
@@ -116,13 +116,15 @@ class AsyncDelivery:
 
     def changed(self, state: State, cause: Exception | None) -> None:
         """It is there, or away."""
+        if state is State.CLOSED:
+            return  # by us
         if state is State.UP:
             self._reached, self._cause = True, None
             self._box.up(self.loop.time())
         elif self._reached:
             self._reached, self._cause = None, cause
             self._box.broken(self.loop.time())
-        elif cause is not None or state is State.CLOSED:
+        elif cause is not None:
             self._reached, self._cause = False, cause
             self._away()
         self._arm()
@@ -164,7 +166,6 @@ class AsyncDelivery:
 
     def _tick(self) -> None:
         self._timer = None
-        # The timer's own moment, if the clock of the loop is a little behind it.
         self._box.tick(self.loop.time())
         self._tell()
         self._arm()
