@@ -11,16 +11,19 @@ from tests.contract.services import SERVICES, Row, Service
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``ground``: a service and a colour; ``sending``: a service alone, for senders."""
+    """``ground``: a service and a colour; ``threaded``: those for threads; ``sending``: a service, for senders."""
     if "sending" in metafunc.fixturenames:
         rows = [(row, "asyncio") for row in SERVICES]
         ids = [row.name for row in SERVICES]
     elif "ground" in metafunc.fixturenames:
-        rows = [(row, colour) for row in SERVICES for colour in row.colours]
+        only = {"threads"} if "threaded" in metafunc.fixturenames else {"asyncio", "threads", "twice"}
+        rows = [(row, colour) for row in SERVICES for colour in row.colours if colour in only]
         ids = [f"{row.name}-{colour}" for row, colour in rows]
     else:
         return
-    metafunc.parametrize("row", rows, ids=ids)
+    marks = [[pytest.mark.long] if row.long else [] for row, _ in rows]
+    parameters = [pytest.param(pair, marks=each, id=name) for pair, each, name in zip(rows, marks, ids, strict=True)]
+    metafunc.parametrize("row", parameters)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +45,12 @@ def ground(row: tuple[Row, str], running: dict[str, Service]) -> Ground:
 @pytest.fixture
 def sending(ground: Ground) -> Ground:
     """As ``ground``, for tests of senders; what they send is heard by a broker for asyncio."""
+    return ground
+
+
+@pytest.fixture
+def threaded(ground: Ground) -> Ground:
+    """As ``ground``, for tests of what only a broker for threads can be asked."""
     return ground
 
 

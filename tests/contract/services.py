@@ -99,12 +99,17 @@ class MemoryService(Service):
 
 
 class Row:
-    """A service by its name in the test's id. ``path`` is imported when a test of that row is about to run."""
+    """A service by its name in the test's id. ``path`` is imported when a test of that row is about to run; a ``long``
+    row runs with the long tests.
+    """
 
-    def __init__(self, name: str, path: str, colours: tuple[str, ...] = Service.colours) -> None:
+    def __init__(
+        self, name: str, path: str, colours: tuple[str, ...] = Service.colours, *, long: bool = False
+    ) -> None:
         self.name = name
         self.path = path
         self.colours = colours
+        self.long = long
 
     def service(self) -> Service:
         module, _, name = self.path.partition(":")
@@ -117,6 +122,11 @@ class Row:
 
 SERVICES = (
     Row("memory", "tests.contract.services:MemoryService", MemoryService.colours),
-    Row("redis", "tests.support.services:RedisService"),
-    Row("zmq", "tests.support.forwarders:ZmqService"),
+    Row("redis", "tests.contract.redis_services:RedisService"),
+    Row("redis-unix", "tests.contract.redis_services:UnixService", long=True),
+    Row("redis-tls", "tests.contract.redis_services:TLSService", long=True),
+    Row("redis-sentinel", "tests.contract.redis_services:SentinelService", long=True),
+    Row("redis-cluster", "tests.contract.redis_services:ClusterService", long=True),
+    Row("zmq", "tests.contract.zmq_services:ZmqService"),
+    Row("zmq-tcp", "tests.contract.zmq_services:ZmqTcpService", long=True),
 )

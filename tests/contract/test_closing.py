@@ -83,15 +83,13 @@ async def test_closing_while_the_broker_is_away(breakable: Ground) -> None:
         assert other.heard.states[-1] is State.CLOSED
 
 
-async def test_a_thread_that_tells_may_close(ground: Ground) -> None:
+async def test_the_thread_that_tells_may_close(threaded: Ground) -> None:
     """Who hears that something is wrong may want to end it at once."""
-    member = ground.member()
-    if not member.threads:
-        pytest.skip("close() of a broker for event loops is awaited")
+    member = threaded.member()
     broker = cast("Broker", member.broker)
     member.listener.on_event = lambda event: broker.close() if event[0] == "accepted" else None
     member.open()
     await member.up()
-    member.publish(ground.channel(), b"the only one")
+    member.publish(threaded.channel(), b"the only one")
     await member.until(lambda heard: heard.state is State.CLOSED)
     await member.close()

@@ -112,12 +112,10 @@ async def test_a_full_publish_buffer_passes_in_one_go(ground: Ground) -> None:
         assert [int(payload) for payload in await reader.received(channel, 8_000)] == list(range(8_000))
 
 
-async def test_several_threads_share_a_broker(ground: Ground) -> None:
+async def test_several_threads_share_a_broker(threaded: Ground) -> None:
     """Each of them keeps its order, and nothing is lost between them."""
-    channel = ground.channel()
-    async with ground.members(1) as (member,):
-        if not member.threads:
-            pytest.skip("a broker for event loops is used in its loop")
+    channel = threaded.channel()
+    async with threaded.members(1) as (member,):
         await member.hear_of(channel)
 
         def publish(name: bytes) -> None:
