@@ -66,6 +66,17 @@ class PublishQueue:
     for threads: its owner has the lock. Begins in the state in which the broker is away.
     """
 
+    on_ready: Callable[[], None]
+    """Called when something can be taken and nothing could before; may call :meth:`take`."""
+    on_settled: Callable[[int, int, Settled], None] | None = None
+    """Called with (first ticket, count, how) when operations have ended; must not call the queue. Each ticket once; it
+    may be the one that :meth:`put` is about to return, if a single operation is more than may wait.
+    """
+    published: Counter[int]
+    """Operations that the broker has, control messages included, by kind."""
+    in_flight: int
+    """Operations that were handed over and neither accepted nor given back."""
+
     def __init__(
         self,
         codec: EnvelopeCodec,
@@ -75,20 +86,10 @@ class PublishQueue:
         max_bytes: int = MAX_WAITING_BYTES,
         max_age: float = MAX_WAITING_AGE,
     ) -> None:
-        self.on_ready: Callable[[], None] = _nothing
-        """Called when something can be taken and nothing could before; may call :meth:`take`."""
-        self.on_settled: Callable[[int, int, Settled], None] | None = None
-        """Called with (first ticket, count, how) when operations have ended; must not call the queue. Each ticket once;
-        it may be the one that :meth:`put` is about to return, if a single operation is more than may wait.
-        """
-        self.dropped = 0
-        self.abandoned = 0
-        self.published: Counter[int] = Counter({int(kind): 0 for kind in Kind})
-        """Operations that the broker has, control messages included, by kind."""
-        self.waiting_bytes = 0
-        self.in_flight_bytes = 0
-        self.in_flight = 0
-        """Operations that were handed over and neither accepted nor given back."""
+        self.on_ready = _nothing
+        self.published = Counter({int(kind): 0 for kind in Kind})
+        self.dropped = self.abandoned = self.in_flight = 0
+        self.waiting_bytes = self.in_flight_bytes = 0
         self._codec = codec
         self._sequences = sequences
         self._wall = wall
