@@ -41,7 +41,7 @@ class Limits:
             raise ValueError(f"on_failure is 'queue', 'raise' or 'drop', not {on_failure!r}")
         if max_bytes < MAX_MESSAGE_BYTES:
             raise ValueError(f"max_buffer_bytes must hold one message: {MAX_MESSAGE_BYTES:,} at least")
-        if max_seconds <= 0:
+        if not max_seconds > 0:
             raise ValueError("max_buffer_seconds is more than 0; on_failure='drop' lets nothing wait")
         self.queues = on_failure == "queue"
         self.raises = on_failure == "raise"

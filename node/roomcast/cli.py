@@ -12,7 +12,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -22,6 +22,7 @@ from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
 from roomcast.environment import TAG_VARIABLE
 from roomcast.errors import RoomcastError
+from roomcast_emitter import command as emit_command
 
 # Young objects to collect after: a connection allocates a hundred containers that live, so the default (700) would look
 # at all of them after every seven connections.
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command's entry; returns its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        return run(arguments)
+        return COMMANDS[arguments.command](arguments)
     except RoomcastError as error:
         sys.stderr.write(f"roomcast: {error}\n")
         return 2
@@ -74,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         default=5.0,
         help="time over which clients are told to go at a stop (default: %(default)s)",
     )
+    emit = commands.add_parser("emit", help="emit one event from the shell", description=emit_command.__doc__)
+    emit_command.add_arguments(emit)
     return parser
 
 
@@ -124,3 +127,6 @@ def raise_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
             logging.getLogger("roomcast").warning("the limit of open files stays at %d", soft)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": run, "emit": emit_command.run}

@@ -1,0 +1,161 @@
+"""python-socketio's names for emitters: arguments in its order, for both colours."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+import socketio
+
+from roomcast_brokers.errors import BrokerURLError
+from roomcast_emitter import AsyncRedisManager, OnlyWritesError, Outcome, Receipt, RedisManager
+from roomcast_emitter.managers import DEFAULT_URL
+
+SID = "tagA" + "s" * 16
+RECEIPT = Receipt(Outcome.DELIVERED)
+BOTH = pytest.mark.parametrize("kind", [RedisManager, AsyncRedisManager])
+
+
+class RecordingEmitter:
+    """Takes the place of a manager's emitter, and notes what is asked of it by the names of its arguments."""
+
+    def __init__(self, real: Any) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        signature = inspect.signature(getattr(self._real, name))
+
+        def note(*arguments: Any, **options: Any) -> Any:
+            self.calls.append({"method": name, **signature.bind(*arguments, **options).arguments})
+            return RECEIPT
+
+        async def later(*arguments: Any, **options: Any) -> Any:
+            return note(*arguments, **options)
+
+        return later if inspect.iscoroutinefunction(getattr(self._real, name)) else note
+
+
+class Managed:
+    """A manager of either colour over a recording emitter. Calls give what they return, or what is awaited."""
+
+    def __init__(self, kind: type[RedisManager | AsyncRedisManager], **options: Any) -> None:
+        self.manager: Any = kind(write_only=True, **options)
+        self.emitter = RecordingEmitter(self.manager.emitter)
+        self.manager.emitter = self.emitter
+
+    async def does(self, name: str, *arguments: Any, **options: Any) -> Any:
+        answer = getattr(self.manager, name)(*arguments, **options)
+        assert isinstance(answer, Coroutine) is isinstance(self.manager, AsyncRedisManager)
+        return await answer if isinstance(answer, Coroutine) else answer
+
+
+@BOTH
+async def test_an_emit(kind: Any) -> None:
+    managed = Managed(kind)
+    assert await managed.does("emit", "e", 1, "/x", "room", SID) is RECEIPT
+    await managed.does("emit", "e", None, to="a", room="b", volatile=True, unknown=1)
+    first, second = managed.emitter.calls
+    assert first == {
+        "method": "emit", "event": "e", "data": 1, "to": None, "room": "room", "skip_sid": SID, "namespace": "/x",
+        "volatile": False,
+    }  # fmt: skip
+    assert (second["to"], second["room"], second["namespace"], second["volatile"]) == ("a", "b", None, True)
+
+
+@BOTH
+async def test_rooms_and_clients_in_the_incumbents_order(kind: Any) -> None:
+    managed = Managed(kind)
+    for name, arguments in (
+        ("enter_room", (SID, "/x", "room")),
+        ("leave_room", (SID, None, 7)),
+        ("close_room", ("room", "/x")),
+        ("disconnect", (SID, "/x")),
+    ):
+        assert await managed.does(name, *arguments) is RECEIPT
+    assert managed.emitter.calls == [
+        {"method": "enter_room", "sid": SID, "room": "room", "namespace": "/x"},
+        {"method": "leave_room", "sid": SID, "room": 7, "namespace": None},
+        {"method": "close_room", "room": "room", "namespace": "/x"},
+        {"method": "disconnect", "sid": SID, "namespace": "/x"},
+    ]
+
+
+@BOTH
+async def test_who_asks_to_disconnect_disconnects(kind: Any) -> None:
+    managed = Managed(kind)
+    assert await managed.does("can_disconnect", SID, "/") is False
+    assert managed.emitter.calls == [{"method": "disconnect", "sid": SID, "namespace": "/"}]
+
+
+@BOTH
+async def test_callbacks_need_a_server(kind: Any) -> None:
+    managed = Managed(kind)
+    with pytest.raises(RuntimeError, match=r"^Callbacks can only be issued from the context of a server\.$"):
+        await managed.does("emit", "e", 1, room=SID, callback=print)
+    assert managed.emitter.calls == []
+
+
+@BOTH
+async def test_only_to_local_clients_is_to_nobody(kind: Any) -> None:
+    managed = Managed(kind)
+    assert await managed.does("emit", "e", 1, ignore_queue=True) is None
+    assert managed.emitter.calls == []
+
+
+@BOTH
+async def test_what_it_says_to_the_log(kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="socketio")
+    await Managed(kind).does("emit", "e", 1)
+    own = logging.getLogger("own")
+    caplog.set_level(logging.INFO, logger="own")
+    await Managed(kind, logger=own).does("emit", "e", 1, "/x", "room")
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        ("socketio", 'emitting event "e" to all [/]'),
+        ("own", 'emitting event "e" to room [/x]'),
+    ]
+
+
+@BOTH
+def test_one_that_listens_is_somewhere_else(kind: Any) -> None:
+    with pytest.raises(OnlyWritesError, match="write_only=True"):
+        kind()
+    with pytest.raises(OnlyWritesError):
+        kind(write_only=True).set_server(object())
+
+
+@BOTH
+def test_urls_that_are_no_redis(kind: Any) -> None:
+    for url in ("memory://", "redid://localhost", "localhost"):
+        with pytest.raises(ValueError) as caught:
+            kind(url, write_only=True)
+        assert isinstance(caught.value, BrokerURLError)
+
+
+@BOTH
+def test_what_is_to_be_seen_on_it(kind: Any) -> None:
+    manager = kind(write_only=True)
+    assert (manager.url, manager.channel) == (DEFAULT_URL, "socketio")
+    assert len(manager.host_id) == 32
+    manager = kind("redis://localhost", "shop", True, None, json, {"health_check_interval": 3}, keys=["secret"])
+    assert manager.channel == "shop"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(RedisManager, socketio.RedisManager), (AsyncRedisManager, socketio.AsyncRedisManager)],
+)
+def test_arguments_stand_where_python_socketio_has_them(ours: Any, theirs: Any) -> None:
+    def named(function: Any, count: int | None = None) -> list[str]:
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD,)
+        return [name for name, each in inspect.signature(function).parameters.items() if each.kind in kinds][:count]
+
+    assert named(ours) == named(theirs)
+    assert ours.name == theirs.name
+    for method in ("emit", "close_room", "leave_room", "can_disconnect", "disconnect"):
+        assert named(getattr(ours, method)) == named(getattr(theirs, method)), method
+    assert named(ours.enter_room, 4) == named(theirs.enter_room, 4)
