@@ -40,7 +40,7 @@ def test_settings_that_are_named_exist() -> None:
 def test_the_paths_that_are_said_to_exist_do() -> None:
     line = next(line for line in TEXT.splitlines() if line.startswith("* These paths exist"))
     names = re.findall(r"`(?:roomcast)?(\.\w+)`", line)
-    assert len(names) == 7
+    assert len(names) == 9
     for name in names:
         importlib.import_module(f"roomcast{name}")
 
