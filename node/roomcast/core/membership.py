@@ -8,7 +8,7 @@ one came back that was written after the round before it was over. A peer is los
 was last heard. So an outage of the broker ends no round; and a stall of our own ends one at most: the beats that are
 read in one go after it were all written before the first of them was read, and what peers wrote meanwhile is read
 before the next round. After a break of the connection peers have a full lease again, since they had to come back as
-well.
+well; but only once until they are heard, so that a connection that breaks all the time keeps no dead ones alive.
 
 **Clock.** :attr:`Membership.clock` is the moment at which the latest of our beats that came back was written. Whatever
 is read after that beat went through the broker after that moment, however late it is read. Marks are judged by it
@@ -37,10 +37,6 @@ TAG_LENGTH: Final = 4  # emitters have 8 characters, and are no members
 MAX_PEERS: Final = 1_000
 MAX_KNOWN: Final = 10_000  # tags that were peers once, for `knew`
 MAX_NAMESPACES: Final = 1_000  # whose clients are remembered of one peer's beat
-
-# How many beats lie between two breaks after which peers get a full lease again: a connection that breaks again and
-# again must not keep the dead alive for ever.
-GRACE_BEATS: Final = 10
 
 # Uptimes of twins that differ by less say nothing, since each is as old as its way through the broker was long: the
 # epochs decide.
@@ -118,12 +114,24 @@ class Rival:
 class Peer:
     """A live node, as far as it has been heard. ``heard`` is the round in which it was heard last."""
 
-    __slots__ = ("clients", "epoch", "heard", "number", "origin", "predecessor", "rival", "uptime_ms", "version")
+    __slots__ = (
+        "clients",
+        "epoch",
+        "graced",
+        "heard",
+        "number",
+        "origin",
+        "predecessor",
+        "rival",
+        "uptime_ms",
+        "version",
+    )
 
     def __init__(self, origin: Origin, heard: int) -> None:
         self.origin = origin
         self.epoch = origin.epoch
         self.heard = heard
+        self.graced = False  # got a full lease anew after a break, and has not been heard since
         self.number = 0  # of its latest beat
         self.uptime_ms = 0
         self.clients: Mapping[str, int] = {}
@@ -140,7 +148,6 @@ class Membership:
         "_beat",
         "_deaf",
         "_deaf_at",
-        "_graced",
         "_is_up",
         "_known",
         "_lease",
@@ -176,7 +183,6 @@ class Membership:
         self._written: deque[tuple[int, float]] = deque()  # since the last confirmation; not come back
         self._rounds = 0
         self._barrier: int | None = None  # a beat with a higher number ends the next round; None: begins one
-        self._graced = started - GRACE_BEATS * beat
         self._looked = started
         self._deaf = False
         self._deaf_at: float | None = None
@@ -194,9 +200,9 @@ class Membership:
         self._barrier = None
         self._next = None if self.yielded else now
         self._deaf_at = None
-        if now - self._graced >= GRACE_BEATS * self._beat:
-            self._graced = now
-            for peer in self.peers.values():
+        for peer in self.peers.values():
+            if not peer.graced:
+                peer.graced = True
                 peer.heard = self._rounds
 
     def down(self, now: float) -> None:
@@ -328,6 +334,7 @@ class Membership:
             return self._admit(origin)
         if peer.epoch == origin.epoch:
             peer.heard = self._rounds
+            peer.graced = False
             peer.rival = None
             return peer, []
         if not (hello and origin.epoch != peer.predecessor) and not self._is_believed(peer, origin.epoch):

@@ -69,7 +69,7 @@ class Tracker:
             recanted = max(0, min(last, told) - max(below, self.floor))
         begun = self._begun(gen, below)
         self.gen, self.seq = gen, last
-        self.plain = gen if told <= last and self.told_gen <= gen else NONE
+        self.plain = gen if told <= last else NONE
         return repeats, max(0, below - max(begun, told)), recanted
 
     def _begun(self, gen: int, below: int) -> int:

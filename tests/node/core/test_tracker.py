@@ -1,9 +1,11 @@
 """What the numbers of one origin on one channel mean: repeats, jumps, tails told by marks, where counting begins."""
 
+from math import inf
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomcast.core.tracker import Tracker
+from roomcast.core.tracker import Pending, Tracker
 from roomcast_brokers.messages import Origin
 
 REPEATS, MISSED, RECANTED = range(3)
@@ -170,6 +172,11 @@ def test_data_of_an_earlier_gen_than_marks_told_of_begins_where_it_is() -> None:
     known.marked(7, 0, 2)
     assert known.heard(1, 5, 1) == (0, 0, 0)
     assert known.open == 4
+
+
+def test_a_mark_that_is_judged_later_is_not_due_until_somebody_says_when() -> None:
+    pending = Pending(1, None, 3)
+    assert (pending.gen, pending.before, pending.last, pending.due) == (1, None, 3, inf)
 
 
 # --- what is worth judging --------------------------------------------------------------------------------------------

@@ -94,6 +94,15 @@ def test_a_tail_is_confessed_at_once_where_order_is_kept() -> None:
     assert (tracking.lost, tracking.recanted) == (2, 2)
 
 
+def test_every_number_that_comes_after_all_is_recanted_until_the_tail_is_closed() -> None:
+    tracking = ordered()
+    tracking.heard(PEER, "room", 1, 1, 1, 1.0)
+    tracking.mark(PEER, mark(0, 5), 2.0)
+    for number in range(2, 8):
+        assert tracking.heard(PEER, "room", 1, number, 1, 2.0) == 0
+    assert (tracking.lost, tracking.recanted) == (4, 4)
+
+
 def test_a_mark_of_a_channel_that_is_not_heard_means_nothing() -> None:
     tracking = ordered()
     tracking.mark(PEER, mark(0, 3, channel="other"), 60.0)

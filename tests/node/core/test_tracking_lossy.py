@@ -258,7 +258,7 @@ def run(world: World, events: list[tuple[object, ...]]) -> None:
     for event in events:
         match event:
             case ("publish", str(channel), int(count), bool(dropped), int(delay)):
-                world.publish(channel, count, dropped, delay / 10 if world.ordered else delay / 5)
+                world.publish(channel, count, dropped, delay * (0.1 if world.ordered else 0.3))
             case ("pass", float(seconds)):
                 world.pass_time(seconds)
             case ("subscribe", str(channel)):
