@@ -18,8 +18,9 @@ from tests.support.listeners import RecordingListener
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
+    before = dict(memory._exchanges)
     yield
-    assert memory._exchanges == {}
+    assert memory._exchanges == before
 
 
 async def opened(url: str, *channels: str, **bounds: int) -> tuple[MemoryBroker, RecordingListener]:
