@@ -11,12 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 
-import pytest
-
 from roomcast_brokers import registry
 from roomcast_brokers.backends.memory import exchange_of
 from roomcast_brokers.bridge import LoopBroker
 from roomcast_brokers.contracts import AsyncBroker, Broker, Sender
+from tests.support.programs import missing
 
 
 class Service(ABC):
@@ -115,8 +114,8 @@ class Row:
         module, _, name = self.path.partition(":")
         try:
             found: Callable[[], Service] = getattr(import_module(module), name)
-        except (ImportError, AttributeError):
-            pytest.skip(f"{self.path} is not there")
+        except ImportError as error:
+            missing(error.name or module, "make setup")
         return found()
 
 
