@@ -46,7 +46,7 @@ class Managed:
     def __init__(self, kind: type[RedisManager | AsyncRedisManager], **options: Any) -> None:
         self.manager: Any = kind(write_only=True, **options)
         self.emitter = RecordingEmitter(self.manager.emitter)
-        self.manager.emitter = self.emitter
+        vars(self.manager)["emitter"] = self.emitter
 
     async def does(self, name: str, *arguments: Any, **options: Any) -> Any:
         answer = getattr(self.manager, name)(*arguments, **options)
