@@ -248,6 +248,16 @@ def test_a_connection_that_breaks_all_the_time_does_not_keep_the_dead_alive(node
     assert events == [Lost("peer", PEER.epoch)]
 
 
+def test_after_each_break_peers_that_were_heard_meanwhile_have_a_full_lease(node: Node) -> None:
+    for _ in range(3):
+        node.rounds(2)
+        node.membership.down(node.now)
+        node.membership.up(node.now)
+        node.kept.clear()
+        assert node.write(0.0) + node.read() + node.rounds(2) == []
+        node.hears(PEER)
+
+
 def test_a_stall_of_our_own_expels_nobody(node: Node) -> None:
     """Several beats of ours are read in one go, before what the peer wrote between them: they are one step."""
     node.rounds(1)
@@ -327,6 +337,13 @@ def test_two_nodes_that_share_a_tag_do_not_take_turns(node: Node) -> None:
     assert node.hears(REBORN) == []
     node.rounds(1)
     assert node.hears(REBORN) == [Restarted("peer", PEER.epoch, REBORN.epoch)]  # until one of them is silent
+
+
+def test_a_beat_of_the_one_who_has_the_tag_is_enough_even_before_ours(node: Node) -> None:
+    for _ in range(5):
+        assert node.hears(REBORN) == []
+        assert node.hears(PEER) == []
+        assert node.rounds(1) == []
 
 
 def test_two_late_messages_far_apart_are_no_restart(node: Node) -> None:

@@ -22,7 +22,7 @@ def test_ids_are_counted_from_a_random_64_bit_start_and_wrap() -> None:
 
     def bits(count: int) -> int:
         asked.append(count)
-        return 2**ID_BITS - 2
+        return (1 << ID_BITS) - 2
 
     replies = Replies(bits)
     assert [replies.open(each, None, None) for each in "abc"] == [2**64 - 2, 2**64 - 1, 0]
@@ -79,6 +79,15 @@ def test_a_lost_node_ends_what_it_owes_and_nothing_else() -> None:
     assert replies.lost(OWNER) == []
     assert replies.expire(9.0) == []
     assert len(replies) == 2
+
+
+def test_all_that_wait_can_be_seen() -> None:
+    replies = counted_from(7)
+    replies.open("one", OWNER, 5.0)
+    number = replies.open("two", None, None)
+    assert replies.all() == ["one", "two"]
+    replies.withdraw(number)
+    assert replies.all() == ["one"]
 
 
 def test_what_is_withdrawn_ends_silently_and_only_once() -> None:
