@@ -15,14 +15,16 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up install setup test test-all soak bench lint docs coverage clean
+.PHONY: help up install setup test test-all soak faults bench bench-cluster lint docs coverage clean
 
 help:
 	@echo "make up         install, start the chat example on http://127.0.0.1:$(PORT)"
 	@echo "make test       install, run the suite (15 minutes at most on 2 cores)"
 	@echo "make test-all   the long matrices and official suites as well (60 minutes at most)"
 	@echo "make soak       what must stay green when repeated; by hand"
+	@echo "make faults     what goes wrong in clusters, at length; by hand, on a quiet machine"
 	@echo "make bench      measure against the peers that are installed; writes bench/RESULTS.md"
+	@echo "make bench-cluster  two nodes and Redis beside the peers; writes bench/CLUSTER.md"
 	@echo "make lint       ruff, mypy --strict, import contracts, generated pages"
 	@echo "make docs       write the generated pages anew"
 
@@ -63,13 +65,19 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-all: setup
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak and not faults"
 
 soak: setup
 	$(BIN)/python -m pytest -m soak --timeout=0
 
+faults: setup
+	$(BIN)/python -m pytest -m faults --timeout=0
+
 bench: setup
 	$(BIN)/python -m bench
+
+bench-cluster: setup
+	$(BIN)/python -m bench.cluster
 
 coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

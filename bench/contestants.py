@@ -43,12 +43,13 @@ ROOMCAST = (
 )
 
 
-def node() -> Contestant | Missing:
-    """Node's own server, from ``bench/peers/node_modules`` or from where NODE_PATH says."""
+def node(*packages: str) -> Contestant | Missing:
+    """Node's own server, from ``bench/peers/node_modules`` or where NODE_PATH says; ``packages`` are needed too."""
     program = shutil.which("node")
     if program is None:
         return Missing("node", "Node is not installed (apt install nodejs npm)")
-    found = subprocess.run([program, "-e", "require.resolve('socket.io')"], cwd=PEERS, capture_output=True, check=False)
+    wanted = ";".join(f"require.resolve('{package}')" for package in ("socket.io", *packages))
+    found = subprocess.run([program, "-e", wanted], cwd=PEERS, capture_output=True, check=False)
     if found.returncode:
         return Missing("node", "npm install --no-package-lock in bench/peers, or set NODE_PATH")
     return Contestant("node", (program, str(PEERS / "node_app.js"), "{port}"))

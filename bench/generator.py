@@ -41,10 +41,15 @@ def command(program: Path, server: Running, seconds: int, arguments: tuple[str, 
 def run(program: Path, server: Running, workload: Workload, seconds: int) -> dict[str, Any]:
     """One measurement: the fields of all lines that the generator wrote."""
     line = command(program, server, seconds if workload.lasting else 1, workload.arguments)
+    return measure(line, f"{workload.name} against {server.name}")
+
+
+def measure(line: list[str], what: str) -> dict[str, Any]:
+    """Run the generator with a whole command line; ``what`` is named when it fails."""
     done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
     fields: dict[str, Any] = {}
     for written in done.stdout.splitlines():
         fields |= msgspec.json.decode(written)
     if done.returncode or fields.get("lost") or fields.get("failed"):
-        raise GeneratorFailed(f"{workload.name} against {server.name}: {done.stdout}{done.stderr}")
+        raise GeneratorFailed(f"{what}: {done.stdout}{done.stderr}")
     return fields

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.contestants import Contestant
@@ -38,15 +38,19 @@ def available() -> list[int]:
 
 
 class Running(contextlib.AbstractContextManager["Running"]):
-    """A server from ``with`` to its end; ``port`` is where it listens, ``pids`` all its processes."""
+    """A server from ``with`` to its end; ``port`` is where it listens, ``pids`` all its processes.
 
-    def __init__(self, contestant: Contestant) -> None:
+    ``environment`` is added to that of this process.
+    """
+
+    def __init__(self, contestant: Contestant, environment: Mapping[str, str] | None = None) -> None:
         self.name = contestant.name
-        self.port = _free_port()
+        self.port = free_port()
         command = [part.replace("{port}", str(self.port)) for part in contestant.command]
         self._process = subprocess.Popen(
             pinned(0, command),
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -93,7 +97,8 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

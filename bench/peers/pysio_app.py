@@ -1,12 +1,17 @@
-"""The three-event application on python-socketio: ``uvicorn bench.peers.pysio_app:app``."""
+"""The three-event application on python-socketio: ``uvicorn bench.peers.pysio_app:app``.
+
+With ``REDIS=redis://…`` in the environment it joins a cluster through that server.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import socketio
 
-sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
+manager = socketio.AsyncRedisManager(os.environ["REDIS"]) if "REDIS" in os.environ else None
+sio = socketio.AsyncServer(async_mode="asgi", client_manager=manager, cors_allowed_origins="*")
 app = socketio.ASGIApp(sio)
 
 
