@@ -20,8 +20,10 @@ from roomcast import __version__
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
-from roomcast.environment import TAG_VARIABLE
+from roomcast.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, TAG_VARIABLE
 from roomcast.errors import RoomcastError
+from roomcast.supervision.command import up
+from roomcast.supervision.leash import follow_standard_input
 from roomcast_emitter import command as emit_command
 
 # Young objects to collect after: a connection allocates a hundred containers that live, so the default (700) would look
@@ -29,6 +31,20 @@ from roomcast_emitter import command as emit_command
 GC_THRESHOLDS = (50_000, 20, 50)
 # Connections that wait to be accepted: a burst of reconnecting clients must not see refusals.
 BACKLOG = 4_096
+
+UP_DESCRIPTION = """\
+Start several nodes of one application on this machine, as one cluster:
+
+  roomcast up chat:app --nodes 4                             ports 8000 to 8003, nothing else to install or start
+  roomcast up chat:app --nodes 4 --broker redis://localhost  the same through Redis, where nodes of other machines are
+
+Each node is a `roomcast run` on a port of its own, for a balancer in front that keeps a client on its node. What is
+emitted on one reaches the clients of all. The embedded broker needs the extra `zmq`: pip install 'roomcast[zmq]'.
+
+A node that ends is started again, under the same tag and on the same ports; one that ends again and again before it
+serves ends the command. On a terminal the last lines show how each node stands, anywhere else each change is a line.
+Ctrl-C or SIGTERM drains all nodes and ends with 0; a second time kills them. No node outlives the command.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,41 +63,93 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="roomcast", description="A Socket.IO server that is a cluster.")
     parser.add_argument("--version", action="version", version=f"roomcast {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("run", help="serve an ASGI application", description=__doc__)
-    command.add_argument("app", metavar="MODULE:APP", help="where the application is, e.g. chat:app")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    command.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
-    command.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
-    command.add_argument("--fd", type=int, help="listen on an inherited socket instead")
-    command.add_argument("--app-dir", default="", help="folder to import the application from (default: here)")
-    command.add_argument("--factory", action="store_true", help="APP is a function that makes the application")
-    command.add_argument("--root-path", default="", help="path prefix that a proxy has cut off")
-    command.add_argument("--ssl-certfile", help="TLS certificate")
-    command.add_argument("--ssl-keyfile", help="TLS key")
-    command.add_argument("--forwarded-allow-ips", help="proxies whose X-Forwarded-* are believed (default: 127.0.0.1)")
-    command.add_argument("--tag", help=f"this node's name, 4 characters (default: ${TAG_VARIABLE}, else a random one)")
-    command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
-    command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
-    command.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics, /healthz, /readyz")
-    command.add_argument(
-        "--metrics-port",
-        type=int,
-        default=DEFAULT_PORT,
-        help="their port, or the next free one; -1 = none (default: %(default)s)",
-    )
-    command.add_argument(
-        "--drain-seconds",
-        type=float,
-        default=5.0,
-        help="time over which clients are told to go at a stop (default: %(default)s)",
+    _add_run(commands.add_parser("run", help="serve an ASGI application", description=__doc__))
+    _add_up(
+        commands.add_parser(
+            "up",
+            help="serve it with several nodes on this machine",
+            description=UP_DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     )
     emit = commands.add_parser("emit", help="emit one event from the shell", description=emit_command.__doc__)
     emit_command.add_arguments(emit)
     return parser
 
 
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("app", metavar="MODULE:APP", help="where the application is, e.g. chat:app")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    command.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
+    command.add_argument("--fd", type=int, help="listen on an inherited socket instead")
+    command.add_argument("--tag", help=f"this node's name, 4 characters (default: ${TAG_VARIABLE}, else a random one)")
+    command.add_argument(
+        "--metrics-port",
+        type=int,
+        default=DEFAULT_PORT,
+        help="port of /metrics, /healthz, /readyz, or the next free one; -1 = none (default: %(default)s)",
+    )
+    command.add_argument(
+        "--metrics-port-fixed", action="store_true", help="that port or none: do not start if it is taken"
+    )
+    command.add_argument(
+        "--stop-at-eof",
+        action="store_true",
+        help="stop, as after SIGTERM, when standard input ends: when the program that started this one is gone",
+    )
+    _add_shared(command)
+
+
+def _add_up(command: argparse.ArgumentParser) -> None:
+    command.add_argument("app", metavar="MODULE:APP", help="where the application is, e.g. chat:app")
+    command.add_argument(
+        "--nodes", metavar="N", type=int, default=2, help="how many; one per processor at most (default: %(default)s)"
+    )
+    command.add_argument(
+        "--broker", metavar="URL", help=f"e.g. redis://localhost (default: ${BROKER_VARIABLE}, else an embedded one)"
+    )
+    command.add_argument("--cluster", metavar="NAME", help=f"the cluster they join (default: ${CLUSTER_VARIABLE})")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument(
+        "--port",
+        type=int,
+        default=8000,
+        help="port of the first node, the others take those after it; 0 = any free ones (default: %(default)s)",
+    )
+    command.add_argument("--tags", metavar="TAG,...", help="the nodes' names, 4 characters each (default: random ones)")
+    command.add_argument(
+        "--metrics-port",
+        type=int,
+        default=DEFAULT_PORT,
+        help="from here on each node takes a free one for /metrics, /healthz, /readyz (default: %(default)s)",
+    )
+    _add_shared(command)
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    """The options that ``up`` passes on to its nodes (:data:`roomcast.supervision.plans.PASSED`)."""
+    command.add_argument("--app-dir", default="", help="folder to import the application from (default: here)")
+    command.add_argument("--factory", action="store_true", help="APP is a function that makes the application")
+    command.add_argument("--root-path", default="", help="path prefix that a proxy has cut off")
+    command.add_argument("--ssl-certfile", help="TLS certificate")
+    command.add_argument("--ssl-keyfile", help="TLS key")
+    command.add_argument("--forwarded-allow-ips", help="proxies whose X-Forwarded-* are believed (default: 127.0.0.1)")
+    command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
+    command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
+    command.add_argument("--metrics-host", default="127.0.0.1", help="address of the metrics (default: %(default)s)")
+    command.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=5.0,
+        help="time over which clients are told to go at a stop (default: %(default)s)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; returns the exit code."""
+    if arguments.stop_at_eof:
+        follow_standard_input(arguments.drain_seconds)
     sys.path.insert(0, arguments.app_dir or os.getcwd())
     if arguments.tag is not None:  # the application builds its own server, and that looks here
         os.environ[TAG_VARIABLE] = check_tag(arguments.tag, "--tag")
@@ -108,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
     raise_open_files()
     gc.set_threshold(*GC_THRESHOLDS)
     metrics = None if arguments.metrics_port < 0 else (arguments.metrics_host, arguments.metrics_port)
-    server = RunServer(config, metrics, arguments.drain_seconds)
+    server = RunServer(config, metrics, arguments.drain_seconds, arguments.metrics_port_fixed)
     server.run()
     if server.failure is not None:
         raise server.failure
@@ -129,4 +197,4 @@ def raise_open_files() -> None:
             logging.getLogger("roomcast").warning("the limit of open files stays at %d", soft)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": run, "emit": emit_command.run}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": run, "up": up, "emit": emit_command.run}

@@ -64,14 +64,15 @@ async def serve_metrics(
     counters: Counters,
     readiness: Callable[[], Readiness],
     registry: CollectorRegistry | None = None,
+    more_ports: int = MORE_PORTS,
 ) -> MetricsListener:
-    """Serve until :meth:`MetricsListener.close`, on ``port`` or the first free one of the next 64 (0: any free port).
+    """Serve until :meth:`MetricsListener.close`, on ``port`` (0: any) or the first free one of ``more_ports`` after it.
 
     ``readiness`` is asked for every ``/readyz``. ``registry`` replaces the listener's own, which has the server's
     metrics and the process's. Raises :class:`SettingsError` if none of the ports is free, ``OSError`` for a host that
     is not ours.
     """
-    listening = _listen(host, port)
+    listening = _listen(host, port, more_ports)
     config = uvicorn.Config(
         Exposition(registry or registry_of(counters), readiness),
         http=_QuietProtocol,
@@ -92,9 +93,9 @@ async def serve_metrics(
     return MetricsListener(server, listening)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, more_ports: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    last = min(port + MORE_PORTS, 65_535) if port else 0
+    last = min(port + more_ports, 65_535) if port else 0
     for candidate in range(port, last + 1):
         try:
             return socket.create_server((host, candidate), family=family)

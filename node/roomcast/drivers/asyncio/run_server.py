@@ -11,7 +11,7 @@ from socket import socket as Socket  # a class, named as one
 import uvicorn
 
 from roomcast.drivers.asyncio.asgi import served
-from roomcast.drivers.asyncio.metrics_listener import MetricsListener, serve_metrics
+from roomcast.drivers.asyncio.metrics_listener import MORE_PORTS, MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.mounts import find_routes
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.errors import SettingsError
@@ -23,11 +23,15 @@ logger = logging.getLogger("uvicorn.error")
 class RunServer(uvicorn.Server):
     """One process. ``metrics`` is (host, port) of the listener for metrics and health, or None for none.
 
-    ``drain_seconds`` is the time over which clients are told to go at a stop; ``failure`` is why it stopped at once.
+    ``drain_seconds`` is the time over which clients are told to go at a stop; with ``fixed`` the metrics have that port
+    or it does not start. ``failure`` is why it stopped at once.
     """
 
-    def __init__(self, config: uvicorn.Config, metrics: tuple[str, int] | None, drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, metrics: tuple[str, int] | None, drain_seconds: float, fixed: bool = False
+    ) -> None:
         super().__init__(config)
+        self._more_ports = 0 if fixed else MORE_PORTS
         self._drain_seconds = drain_seconds
         self._metrics = metrics
         self._listener: MetricsListener | None = None
@@ -70,7 +74,9 @@ class RunServer(uvicorn.Server):
             return
         counters = runtimes[0].counters
         try:
-            self._listener = await serve_metrics(port, host, counters=counters, readiness=self.readiness)
+            self._listener = await serve_metrics(
+                port, host, counters=counters, readiness=self.readiness, more_ports=self._more_ports
+            )
         except (OSError, SettingsError) as error:
             self.failure = SettingsError(f"no metrics and health: {error}")
             self.should_exit = True
