@@ -25,6 +25,8 @@ ATTEMPTS: Final = 20
 # The kernel's locks of this kind are those of a process and mean nothing within it. (The other kind is inherited by
 # children of a fork, which would hold a dead forwarder's place.)
 _held: set[str] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 class ForwarderLock:
@@ -47,6 +49,11 @@ class ForwarderLock:
         except OSError as error:
             raise BrokerURLError(f"the folder of zmq+ipc:// cannot be used: {error.strerror}") from error
         _held.add(self._name)
+
+    def protect(self) -> None:
+        """The socket is there: let those use it who may write to the folder, whatever the umask."""
+        shared = os.stat(os.path.dirname(self._address.socket)).st_mode & stat.S_IWGRP
+        os.chmod(self._address.socket, 0o660 if shared else 0o600)
 
     def release(self) -> None:
         """Remove the socket and the lock. May be called twice."""

@@ -46,7 +46,7 @@ ITEM_COST: Final = 128
 
 # The longest frame: a page with one more message that just did not fill it, and its heads. libzmq cuts off who sends
 # more.
-MAX_FRAME_BYTES: Final = PAGE_BYTES + MAX_MESSAGE_BYTES + MAX_CHANNEL_BYTES + 1_024
+MAX_FRAME_BYTES: Final = PAGE_BYTES + MAX_MESSAGE_BYTES + 4 * MAX_CHANNEL_BYTES + 1_024
 
 Channel = Annotated[str, msgspec.Meta(max_length=MAX_CHANNEL_BYTES)]
 Payload = Annotated[bytes, msgspec.Meta(max_length=MAX_MESSAGE_BYTES)]
@@ -94,12 +94,12 @@ class FrameError(BrokerError):
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decode: Callable[[bytes], Frame] = msgspec.msgpack.Decoder(
+_decode: Callable[[bytes | memoryview], Frame] = msgspec.msgpack.Decoder(
     Hello | Welcome | Names | Messages | Count | Refused | Goodbye
 ).decode
 
 
-def decode(data: bytes) -> Frame:
+def decode(data: bytes | memoryview) -> Frame:
     """Raises :class:`FrameError`, and nothing else, whatever the bytes."""
     try:
         return _decode(data)
@@ -109,8 +109,6 @@ def decode(data: bytes) -> Frame:
 
 def check_channel(channel: str) -> None:
     """Raises :class:`AddressError` if it cannot travel."""
-    if channel.isascii() and len(channel) <= MAX_CHANNEL_BYTES:
-        return
     try:
         size = len(channel.encode())
     except UnicodeEncodeError as error:
@@ -125,7 +123,8 @@ def check_message(channel: str, payload: bytes) -> None:
         raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
     if len(payload) > MAX_MESSAGE_BYTES:
         raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
-    check_channel(channel)
+    if not channel.isascii() or len(channel) > MAX_CHANNEL_BYTES:
+        check_channel(channel)
 
 
 class Waiting:
@@ -136,7 +135,7 @@ class Waiting:
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._names = 0
-        self.cost = 0
+        self.cost = 0  # 0 only if nothing waits
 
     def __len__(self) -> int:
         return len(self._items)
@@ -157,7 +156,7 @@ class Waiting:
 
     def take(self, accepted: int) -> Names | Messages | None:
         """The next frame: neighbours of one sort, up to a page. None if nothing waits."""
-        if not self._items:
+        if not self.cost:
             return None
         if not self._names and self.cost <= PAGE_BYTES:  # nearly always, at a tenth of the price of what follows
             messages = Messages(accepted, cast("list[Message]", list(self._items)))

@@ -9,7 +9,9 @@ nothing left to do.
 from __future__ import annotations
 
 import os
-from typing import Final, cast
+import threading
+from collections.abc import Callable
+from typing import ClassVar, Final, cast
 
 import zmq
 
@@ -38,19 +40,36 @@ READABLE: Final = int(zmq.POLLIN)
 WRITABLE: Final = int(zmq.POLLOUT)
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 
-# By process: a context has threads, which a fork does not copy. Those of a parent are kept and never touched again, nor
-# let go of, because that would be touching them.
-_contexts: dict[int, zmq.Context[zmq.Socket[bytes]]] = {}
-_abandoned: list[Line] = []
+_Context = zmq.Context[zmq.Socket[bytes]]
 
 
-def context() -> zmq.Context[zmq.Socket[bytes]]:
+class _Process:
+    """What libzmq has in this process. Its threads are not copied by a fork: what belonged to the parent is kept in the
+    child and never touched again, nor let go of, because that would be touching it.
+    """
+
+    context: _Context | None = None
+    of_parents: ClassVar[list[object]] = []
+
+
+def _forked() -> None:
+    if _Process.context is not None:
+        _Process.of_parents.append(_Process.context)
+        _Process.context = None
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forked)
+
+_making = threading.Lock()
+
+
+def context() -> _Context:
     """The context that all lines of this process share; it ends with the process."""
-    pid = os.getpid()
-    found = _contexts.get(pid)
-    if found is None:
-        found = _contexts[pid] = zmq.Context()
-    return found
+    with _making:
+        if _Process.context is None:
+            _Process.context = zmq.Context()
+        return _Process.context
 
 
 class Line:
@@ -65,6 +84,7 @@ class Line:
         self._socket.setsockopt(zmq.LINGER, 0)
         if address.is_ipv6:
             self._socket.setsockopt(zmq.IPV6, 1)
+        self._get = cast("Callable[[int], int]", self._socket.get)
         self._monitor = self._socket.get_monitor_socket(int(_ENDS))
         self.descriptors = tuple(cast("int", each.getsockopt(zmq.FD)) for each in (self._socket, self._monitor))
         try:
@@ -85,7 +105,7 @@ class Line:
         """READABLE: there is something to receive. WRITABLE: send would take something. (2 µs; finding out by receiving
         in vain costs 5.)
         """
-        return cast("int", self._socket.get(_EVENTS))
+        return self._get(_EVENTS)
 
     def receive(self) -> bytes:
         """The next frame; call it only if there is one. One of several parts comes as several frames."""
@@ -108,4 +128,4 @@ class Line:
 
     def abandon(self) -> None:
         """Let a parent process go on with it: nothing is closed, written or freed here."""
-        _abandoned.append(self)
+        _Process.of_parents.append(self)

@@ -101,8 +101,10 @@ class Session:
         if self.phase is not Phase.UP:
             raise BrokerUnreachableError("the forwarder cannot be reached at present")
         self._handed += 1
-        self._waiting.put_message((channel, payload), cost_of(channel, payload))
-        if len(self._waiting) == 1:
+        waiting = self._waiting
+        idle = not waiting.cost
+        waiting.put_message((channel, payload), cost_of(channel, payload))
+        if idle:
             self._on_ready()
 
     def subscribe(self, channel: str, generation: int) -> None:
@@ -156,12 +158,11 @@ class Session:
     def next_frame(self) -> bytes | None:
         """What is to be written next, the same until it is :meth:`written`."""
         if self._pending is None:
-            frame: Frame | None = self._waiting.take(0)
-            if frame is None and self._asks:
+            if self._waiting.cost:
+                self._pending = encode(self._waiting.take(0))
+            elif self._asks:
                 self._asks = False
-                frame = Count(0)
-            if frame is not None:
-                self._pending = encode(frame)
+                self._pending = encode(Count(0))
         return self._pending
 
     def written(self) -> None:

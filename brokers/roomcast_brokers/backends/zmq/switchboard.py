@@ -137,7 +137,7 @@ class Switchboard:
     def subscribers(self, channel: str) -> int:
         return len(self._subscribers.get(channel, ()))
 
-    def received(self, identity: bytes, data: bytes, now: float) -> None:
+    def received(self, identity: bytes, data: bytes | memoryview, now: float) -> None:
         """One frame from the connection ``identity``."""
         try:
             frame = decode(data)
