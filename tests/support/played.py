@@ -266,11 +266,12 @@ class Stage:
         namespaces: Any = None,
         serializer: str = "default",
         always_connect: bool = False,
+        tag: str = TAG,
     ) -> None:
         self.settings = settings or Settings()
         self.table = HandlerTable(namespaces)
         codec = codec_for(serializer, CodecLimits.from_settings(self.settings))
-        self.node = Node(self.settings, OriginPolicy(None), codec, self.table, tag=TAG, always_connect=always_connect)
+        self.node = Node(self.settings, OriginPolicy(None), codec, self.table, tag=tag, always_connect=always_connect)
         self.driver = Driver(self.node.engine, self.node)
 
     def on(self, event: str, handler: Callable[..., Any], namespace: str = "/") -> None:

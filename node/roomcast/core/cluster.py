@@ -115,6 +115,9 @@ class Cluster:
         self.queue.on_ready = self.subscriptions.on_ready = self._wake
         self._give_gauges()
         node.hub.on_room = self.room_changed
+        for namespace in node.hub.namespaces.values():  # there are some when it comes back under another tag
+            for room in namespace.rooms:
+                self.room_changed(namespace.name, room, True)
 
     @property
     def now(self) -> float:
@@ -286,6 +289,8 @@ class Cluster:
         if not event.yields:
             return Report("warning", f"another node runs under this one's tag {name}; it is the younger one and yields")
         self.subscriptions.drop(self.channels.node(name), self.now)
+        if self.options.random_tag:
+            self.node.sids.draw()  # at once: whoever comes from now on gets a sid that leads here
         leaving = self.node.engine.close_some(len(self.node.engine.sessions), "server shutting down", 1012)
         if self.options.random_tag:
             text = f"another node has drawn the same tag {name}: this one closes its clients and draws another"

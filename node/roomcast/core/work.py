@@ -89,9 +89,7 @@ class ResetBroker(msgspec.Struct, frozen=True):
 
 
 class DrawTag(msgspec.Struct, frozen=True):
-    """Another node has this one's tag: its clients were told to go. Join the cluster
-    anew, under another tag.
-    """
+    """Another node has this one's tag: its clients were told to go, and another tag was drawn. Join anew under it."""
 
 
 class PauseReading(msgspec.Struct, frozen=True):

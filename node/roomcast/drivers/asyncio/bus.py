@@ -88,17 +88,18 @@ class Bus:
         runtime.do(self.cluster.leave())
         self._flush()
         self._broker = None
-        await broker.close()
-        self.cluster.changed(State.CLOSED)
-        self._runtime = None
+        try:
+            await broker.close()
+        finally:  # also if the wait is cancelled: a cluster that is not closed has something due for ever
+            self.cluster.changed(State.CLOSED)
+            self._runtime = None
 
     async def _join_anew(self) -> None:
-        """A twin has this node's tag: leave, and come back under another."""
+        """A twin has this node's tag: leave, and come back under the one that was drawn."""
         runtime = self._runtime
         if runtime is None:
             return
         await self.close()
-        self._node.sids.draw()
         await self.open(runtime)
         logger.warning("this node goes on under the tag %s", self._node.sids.tag)
 
@@ -178,7 +179,7 @@ class Bus:
             self._broker.reset()
 
     def draw_tag(self) -> None:
-        """Join again under another tag (:class:`~roomcast.core.work.DrawTag`)."""
+        """Join again under the tag that was drawn (:class:`~roomcast.core.work.DrawTag`)."""
         runtime = self._runtime
         if runtime is not None and runtime.loop is not None:
             task = runtime.loop.create_task(self._join_anew())
