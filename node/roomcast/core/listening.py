@@ -74,6 +74,8 @@ class Listening:
         operations = envelope.operations
         repeats = cluster.tracking.heard(origin, channel, envelope.gen, envelope.seq, len(operations), now)
         cluster.counters.latency.record(cluster.wall() - envelope.sent_ms)
+        if not repeats and len(operations) == 1:  # what nearly all are
+            return self._operate(envelope, operations[0])
         return several(*[self._operate(envelope, operation) for operation in operations[repeats:]])
 
     def _operate(self, envelope: Envelope, operation: Operation) -> Any:
