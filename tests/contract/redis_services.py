@@ -69,7 +69,9 @@ class SentinelService(Service):
 
 
 class ClusterService(Service):
-    """Three masters."""
+    """Three masters. A cluster whose nodes were away takes two seconds before it serves again."""
+
+    restarts_slowly = True
 
     def __init__(self) -> None:
         self.cluster = Cluster()

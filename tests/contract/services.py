@@ -30,6 +30,9 @@ class Service(ABC):
     can_break = True
     """Whether ``stop``, ``restart`` and ``cut`` do what they say; if not, the tests of breaks are skipped."""
 
+    restarts_slowly = False
+    """Whether it takes seconds to come back, whatever we do."""
+
     @abstractmethod
     def url(self) -> str:
         """Where it is, the same for the whole session, also while it is stopped."""

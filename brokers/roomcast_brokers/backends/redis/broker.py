@@ -176,7 +176,8 @@ class RedisBroker:
         self._layout = layout = await find(location)
         for server in [server for server in self._pairs if server not in layout.servers]:
             self._let_go(self._pairs.pop(server).drop())
-        self._direct = None if layout.sharded else self._pair(layout.servers[0]).publisher()
+        first = self._pair(layout.servers[0]).publisher()  # at least one, so that it is noticed when the servers go
+        self._direct = None if layout.sharded else first
         for channel in self._wanted:
             self._pair_of(channel).subscriber()
         pairs = list(self._pairs.values())

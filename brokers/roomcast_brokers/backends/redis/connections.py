@@ -17,7 +17,7 @@ import hiredis
 
 from roomcast_brokers.backends.redis.connecting import lost
 from roomcast_brokers.backends.redis.replies import PublishReplies, pack, refusal
-from roomcast_brokers.backends.redis.subscriptions import Subscriptions, chunks
+from roomcast_brokers.backends.redis.subscriptions import MAX_CHANNELS, Subscriptions, chunks
 from roomcast_brokers.errors import BrokerUnreachableError
 
 # Bytes of an answer that is not complete yet. Nothing of ours is longer than 1,040,000; a stranger who publishes more
@@ -140,7 +140,7 @@ class PublishConnection(Connection):
 
 
 class SubscribeConnection(Connection):
-    """Subscribes, all that one turn of the loop wants in one command, and hands up what arrives.
+    """Subscribes, all that one turn of the loop wants in one write, and hands up what arrives.
 
     ``sharded`` speaks Redis Cluster's SSUBSCRIBE.
     """
@@ -149,6 +149,8 @@ class SubscribeConnection(Connection):
         super().__init__(loop, broken)
         self._hears = hears
         self._commands = (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
+        # A cluster refuses a command whose channels are not all in one slot.
+        self._chunk = 1 if sharded else MAX_CHANNELS
         self._subscriptions = Subscriptions()
         self._reader = hiredis.Reader()
         self._renewed: asyncio.Future[None] | None = None
@@ -205,7 +207,7 @@ class SubscribeConnection(Connection):
         written = b"".join(
             pack((command, *chunk))
             for command, channels in zip(self._commands, self._subscriptions.take(), strict=True)
-            for chunk in chunks(channels)
+            for chunk in chunks(channels, self._chunk)
         )
         if written:
             self._write(written)

@@ -85,6 +85,6 @@ class Subscriptions:
         return under_way > 0 or channel not in self._sent
 
 
-def chunks(channels: list[bytes]) -> list[list[bytes]]:
-    """The channels in commands of at most :data:`MAX_CHANNELS`."""
-    return [channels[start : start + MAX_CHANNELS] for start in range(0, len(channels), MAX_CHANNELS)]
+def chunks(channels: list[bytes], size: int = MAX_CHANNELS) -> list[list[bytes]]:
+    """The channels, as many in each command as go in."""
+    return [channels[start : start + size] for start in range(0, len(channels), size)]
