@@ -3,17 +3,9 @@
 Control messages of nodes come in, this node's own ones too; what they mean comes out as events. Whoever calls writes
 the beats and does what the events ask for.
 
-**Rounds.** Time passes for peers only as fast as beats of ours come back through the broker. A *round* is over when
-one came back that was written after the round before it was over. A peer is lost when three rounds were over since it
-was last heard. So an outage of the broker ends no round; and a stall of our own ends one at most: the beats that are
-read in one go after it were all written before the first of them was read, and what peers wrote meanwhile is read
-before the next round. After a break of the connection peers have a full lease again, since they had to come back as
-well; but only once until they are heard, so that a connection that breaks all the time keeps no dead ones alive.
-
-**Clock.** :attr:`Membership.clock` is the moment at which the latest of our beats that came back was written. Whatever
-is read after that beat went through the broker after that moment, however late it is read. Marks are judged by it
-(:mod:`roomcast.core.tracking`). A beat is due at once after :meth:`Membership.up`: written before a request for marks,
-it comes back before the answers.
+**Leases.** A peer is lost when three rounds (:mod:`roomcast.core.own_beats`) were over since it was last heard. After a
+break of the connection peers have a full lease again, since they had to come back as well; but only once until they are
+heard, so that a connection that breaks all the time keeps no dead ones alive.
 
 **Second epochs.** A tag that is taken by a live peer is given to another epoch only by a hello (a restart), or when
 the other was heard before and after a round, and the one who has the tag was not heard in between. Our own tag has a
@@ -22,13 +14,14 @@ twin when another epoch was heard under it before and after a round.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from roomcast.core.own_beats import OwnBeats
+from roomcast.core.rivals import Rival, TwinWatch, heard_again
 from roomcast_brokers.messages import Beat, Goodbye, Hello, Origin
 
 TAG_LENGTH: Final = 4  # emitters have 8 characters, and are no members
@@ -37,12 +30,6 @@ TAG_LENGTH: Final = 4  # emitters have 8 characters, and are no members
 MAX_PEERS: Final = 1_000
 MAX_KNOWN: Final = 10_000  # tags that were peers once, for `knew`
 MAX_NAMESPACES: Final = 1_000  # whose clients are remembered of one peer's beat
-
-# Uptimes of twins that differ by less say nothing, since each is as old as its way through the broker was long: the
-# epochs decide.
-TWIN_TIE_MS: Final = 1_000
-# A twin that is still heard so many rounds after it should have yielded thinks the same of us: the epochs decide.
-TWIN_ROUNDS: Final = 10
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -101,16 +88,6 @@ Event = Joined | Restarted | Lost | Left | Returned | Twin | Deaf | HearsAgain
 Events = list[Event]
 
 
-class Rival:
-    """Another epoch under a tag that is taken, and the rounds in which it was heard first and last."""
-
-    __slots__ = ("epoch", "first", "last")
-
-    def __init__(self, epoch: bytes, round_: int) -> None:
-        self.epoch = epoch
-        self.first = self.last = round_
-
-
 class Peer:
     """A live node, as far as it has been heard. ``heard`` is the round in which it was heard last."""
 
@@ -143,124 +120,74 @@ class Peer:
 class Membership:
     """One node's view. ``beat`` is in seconds, ``lease`` in beats, ``started`` the present time."""
 
-    __slots__ = (
-        "_barrier",
-        "_beat",
-        "_deaf",
-        "_deaf_at",
-        "_is_up",
-        "_known",
-        "_lease",
-        "_looked",
-        "_next",
-        "_number",
-        "_rounds",
-        "_twin",
-        "_twin_told",
-        "_written",
-        "clock",
-        "lag",
-        "origin",
-        "peers",
-        "refused",
-        "started",
-        "yielded",
-    )
+    __slots__ = ("_known", "_lease", "_own", "_twins", "origin", "peers", "refused", "started")
 
     def __init__(self, origin: Origin, beat: float = 1.0, lease: int = 3, started: float = 0.0) -> None:
         self.origin = origin
         self.started = started
         self.peers: dict[str, Peer] = {}
         self.refused = 0  # control messages of nodes for which there was no room
-        self.lag = 0.0  # seconds that our latest beat that came back was on its way
-        self.clock = started
-        self.yielded = False  # a twin has our tag
-        self._beat = beat
+        self._own = OwnBeats(beat, lease, started)
         self._lease = lease
-        self._is_up = False
-        self._next: float | None = None
-        self._number = 0  # of the latest beat written
-        self._written: deque[tuple[int, float]] = deque()  # since the last confirmation; not come back
-        self._rounds = 0
-        self._barrier: int | None = None  # a beat with a higher number ends the next round; None: begins one
-        self._looked = started
-        self._deaf = False
-        self._deaf_at: float | None = None
         self._known: dict[str, bytes] = {}  # tag: its last epoch; the oldest first
-        self._twin: Rival | None = None
-        self._twin_told: int | None = None  # the round in which the twin was told of
+        self._twins = TwinWatch(lease)
 
     # --- the way to the broker ----------------------------------------------------------------------------------------
 
     def up(self, now: float) -> None:
         """The broker is up and the channel of everybody is confirmed. A beat is due at once."""
-        self._is_up = True
-        self._looked = now
-        self._written.clear()
-        self._barrier = None
-        self._next = None if self.yielded else now
-        self._deaf_at = None
+        self._own.up(now)
         for peer in self.peers.values():
             if not peer.graced:
                 peer.graced = True
-                peer.heard = self._rounds
+                peer.heard = self._own.rounds
 
     def down(self, now: float) -> None:
         """The broker is away: no beats, and nobody is lost, until it is up again."""
-        self._is_up = False
-        self._written.clear()
-        self._next = self._deaf_at = None
+        self._own.down()
 
     @property
     def deaf(self) -> bool:
         """Whether what is written does not come back although the broker is up."""
-        return self._deaf and self._is_up
+        return self._own.is_deaf and self._own.is_up
+
+    @property
+    def yielded(self) -> bool:
+        """Whether a twin has our tag, and we write no beats."""
+        return self._own.silent
+
+    @property
+    def clock(self) -> float:
+        """The moment at which our latest beat that came back was written: the time by which marks are judged."""
+        return self._own.clock
+
+    @property
+    def lag(self) -> float:
+        """Seconds that our latest beat that came back was on its way."""
+        return self._own.lag
 
     def due(self) -> float | None:
         """When :meth:`tick` or :meth:`beat` has something to do."""
-        if self._next is None or self._deaf_at is None:
-            return self._next
-        return min(self._next, self._deaf_at)
+        return self._own.due()
 
     def tick(self, now: float) -> Events:
         """See whether this node is deaf. To be called when something is due; more often does no harm."""
-        self._look(now)
-        if self._deaf_at is None or now < self._deaf_at:
-            return []
-        self._written.clear()
-        self._deaf_at = None
-        again, self._deaf = self._deaf, True
-        return [Deaf(again)]
+        again = self._own.is_deaf
+        return [Deaf(again)] if self._own.fell_deaf(now) else []
 
     def beat(self, now: float) -> int | None:
         """The number of the beat that is to be written now, by the caller; None if none is due."""
-        self._look(now)
-        due = self._next
-        if due is None or now < due:
-            return None
-        self._next = due + self._beat if due + self._beat > now else now + self._beat
-        self._number += 1
-        self._written.append((self._number, now))
-        if self._deaf_at is None and len(self._written) >= self._lease:
-            self._deaf_at = self._written[0][1] + self._lease * self._beat
-        return self._number
+        return self._own.write(now)
 
     def uptime_ms(self, now: float) -> int:
-        """Since when this node is there."""
+        """For how long this node has been there."""
         return int((now - self.started) * 1000)
 
     def rename(self, origin: Origin) -> None:
         """Go on under another tag, in the same epoch: a twin has the old one. A beat is due at once, if we are up."""
         self.origin = origin
-        self.yielded = False
-        self._twin = self._twin_told = None
-        self._next = self._looked if self._is_up else None
-
-    def _look(self, now: float) -> None:
-        """After a stall of ours, what came back may wait in our sockets: it is read before we call ourselves deaf."""
-        if self._deaf_at is not None and now - self._looked > 2 * self._beat:
-            self._deaf_at = max(self._deaf_at, now + self._beat)
-        self._looked = now
+        self._twins = TwinWatch(self._lease)
+        self._own.silence(False)
 
     # --- what is heard ------------------------------------------------------------------------------------------------
 
@@ -293,8 +220,7 @@ class Membership:
     def heard_goodbye(self, origin: Origin, body: Goodbye, now: float) -> Events:
         """A node leaves; or we do, or a predecessor of ours did."""
         if origin.name == self.origin.name:
-            if self._twin is not None and self._twin.epoch == origin.epoch:
-                self._twin = self._twin_told = None
+            self._twins.gone(origin.epoch)
             return []
         peer = self.peers.get(origin.name)
         if peer is None or peer.epoch != origin.epoch:
@@ -309,7 +235,7 @@ class Membership:
         """
         peer = self.peers.get(origin.name)
         if peer is not None and peer.epoch == origin.epoch:
-            peer.heard = self._rounds
+            peer.heard = self._own.rounds
 
     # --- who is known -------------------------------------------------------------------------------------------------
 
@@ -333,13 +259,13 @@ class Membership:
         if peer is None:
             return self._admit(origin)
         if peer.epoch == origin.epoch:
-            peer.heard = self._rounds
+            peer.heard = self._own.rounds
             peer.graced = False
             peer.rival = None
             return peer, []
         if not (hello and origin.epoch != peer.predecessor) and not self._is_believed(peer, origin.epoch):
             return None, []
-        successor = self.peers[origin.name] = Peer(origin, self._rounds)
+        successor = self.peers[origin.name] = Peer(origin, self._own.rounds)
         successor.predecessor = peer.epoch
         return successor, [Restarted(origin.name, peer.epoch, origin.epoch)]
 
@@ -347,7 +273,7 @@ class Membership:
         if len(self.peers) >= MAX_PEERS or len(origin.name) != TAG_LENGTH:
             self.refused += 1
             return None, []
-        peer = self.peers[origin.name] = Peer(origin, self._rounds)
+        peer = self.peers[origin.name] = Peer(origin, self._own.rounds)
         before = self._known.pop(origin.name, None)
         if before == origin.epoch:
             return peer, [Returned(origin.name, origin.epoch)]
@@ -355,18 +281,11 @@ class Membership:
         return peer, [Joined(origin.name, origin.epoch)]
 
     def _is_believed(self, peer: Peer, epoch: bytes) -> bool:
-        rival = self._seen(peer.rival, epoch)
+        rival = heard_again(peer.rival, epoch, self._own.rounds, self._lease)
         if peer.heard > rival.first:  # the one who has the tag lives: twins, who will settle it
-            rival = Rival(epoch, self._rounds)
+            rival = Rival(epoch, self._own.rounds)
         peer.rival = rival
-        return rival.last > rival.first
-
-    def _seen(self, rival: Rival | None, epoch: bytes) -> Rival:
-        """The rival, heard now. One that was not heard for a lease is heard for the first time."""
-        if rival is None or rival.epoch != epoch or self._rounds - rival.last >= self._lease:
-            return Rival(epoch, self._rounds)
-        rival.last = self._rounds
-        return rival
+        return rival.lives
 
     def _forget(self, peer: Peer) -> None:
         tag = peer.origin.name
@@ -377,50 +296,24 @@ class Membership:
             del self._known[next(iter(self._known))]
 
     def _came_back(self, number: int, now: float) -> Events:
-        """A beat of ours: those before it, if they are missing, will not come any more, since order is kept."""
-        written = self._written
-        if not written or not written[0][0] <= number <= self._number:
-            return []  # of before the last break, another page of one that was here, or made up
-        while written and written[0][0] < number:
-            written.popleft()
-        self.clock = written.popleft()[1]
-        self.lag = now - self.clock
-        self._deaf_at = None
-        events: Events = []
-        if self._deaf:
-            self._deaf = False
-            events = [HearsAgain()]
-        barrier = self._barrier
-        if barrier is None or number > barrier:
-            self._barrier = self._number
-        if barrier is None or number <= barrier:
-            return events
-        self._rounds += 1
-        return events + self._expelled()
+        was_deaf = self._own.is_deaf
+        ends_round = self._own.came_back(number, now)
+        events: Events = [HearsAgain()] if was_deaf and not self._own.is_deaf else []
+        return events + self._expelled() if ends_round else events
 
     def _expelled(self) -> Events:
-        limit = self._rounds - self._lease
+        limit = self._own.rounds - self._lease
         lost = [peer for peer in self.peers.values() if peer.heard <= limit]
         for peer in lost:
             self._forget(peer)
         return [Lost(peer.origin.name, peer.epoch) for peer in lost]
 
     def _heard_twin(self, origin: Origin, uptime_ms: int, now: float) -> Events:
-        twin = self._seen(self._twin, origin.epoch)
-        if twin is not self._twin:
-            self._twin, self._twin_told = twin, None
-        if self.yielded or twin.last == twin.first:
+        if self.yielded:
             return []
-        by_epoch = self.origin.epoch < origin.epoch
-        if self._twin_told is None:
-            older_by = self.uptime_ms(now) - uptime_ms
-            yields = by_epoch if abs(older_by) < TWIN_TIE_MS else older_by < 0
-        elif self._rounds - self._twin_told >= TWIN_ROUNDS and by_epoch:
-            yields = True
-        else:
+        yields = self._twins.heard(self.origin, self.uptime_ms(now), origin.epoch, uptime_ms, self._own.rounds)
+        if yields is None:
             return []
-        self._twin_told = self._rounds
         if yields:
-            self.yielded = True
-            self._next = self._deaf_at = None
+            self._own.silence(True)
         return [Twin(yields)]

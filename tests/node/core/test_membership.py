@@ -4,7 +4,6 @@ import pytest
 
 from roomcast.core import membership as module
 from roomcast.core.membership import (
-    TWIN_ROUNDS,
     Deaf,
     Event,
     HearsAgain,
@@ -16,6 +15,7 @@ from roomcast.core.membership import (
     Returned,
     Twin,
 )
+from roomcast.core.rivals import TWIN_ROUNDS
 from roomcast_brokers.messages import Beat, Goodbye, Hello, Origin
 
 SELF = Origin("self", b"55555555")

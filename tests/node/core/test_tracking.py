@@ -235,6 +235,18 @@ def test_an_idle_tracker_is_forgotten_and_one_that_is_heard_is_not() -> None:
     assert tracking.early_evictions == 0
 
 
+def test_many_that_became_idle_together_are_forgotten_little_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORGET_AT_ONCE", 2)
+    tracking = ordered()
+    for each in range(5):
+        tracking.heard(Origin(f"n{each:03}", b"11111111"), "room", 1, 1, 1, 0.0)
+    left = []
+    for _ in range(4):
+        tracking.tick(IDLE)
+        left.append(len(tracking))
+    assert left == [3, 1, 0, 0]
+
+
 def test_who_comes_again_after_it_was_forgotten_is_not_thought_to_have_been_missed() -> None:
     tracking = ordered()
     tracking.heard(PEER, "room", 1, 1, 100, 10.0)
