@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
-from roomcast_brokers.backoff import delays
 from roomcast_brokers.contracts import Sender
 from roomcast_brokers.errors import BrokerUnreachableError, SendError
 from roomcast_emitter import exits
+from roomcast_emitter.attempts import Attempts
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.errors import EmitterClosedError
 from roomcast_emitter.operations import Order
@@ -31,9 +31,6 @@ from roomcast_emitter.terms import EXIT_SECONDS
 # While the broker is known to be away an emit waits this long (seconds) for the attempt that is due, so that it can say
 # "delivered" if the broker is back; more would make every request of a web worker slow during an outage.
 PATIENCE: Final = 0.25
-
-# A connection that was cut while it was idle says so at once. What took longer (seconds) was no such thing.
-AT_ONCE: Final = 1.0
 
 
 class Delivery:
@@ -47,13 +44,7 @@ class Delivery:
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)  # parcels have ended, or an attempt has failed
         self._awake = threading.Condition(self._lock)  # the thread has something to do
-        self._reached: bool | None = None  # by the last attempt; None: there was none
-        self._cause: Exception | None = None
-        self._failures = 0
-        self._begun: float | None = None  # when the attempt that is under way began
-        self._interrupted = False  # one was interrupted: the thread goes on with what it left
-        self._delays = delays()
-        self._retry_at = 0.0
+        self._attempts = Attempts()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._log = OutageLog(box.limits.meanwhile)
@@ -69,7 +60,7 @@ class Delivery:
             if parcel.ended():
                 return parcel
             self._start()
-            waits = self._box.limits.queues and self._reached is False
+            waits = self._box.limits.queues and self._attempts.reached is False
         if waits:
             self._wait_a_moment(parcel)
         else:
@@ -139,46 +130,40 @@ class Delivery:
 
     def _is_away(self) -> bool:
         # Where nothing waits, whoever emits tries by himself, but not more often than the thread would.
-        return self._reached is False and (self._box.limits.queues or monotonic() < self._retry_at)
+        tries = self._attempts
+        return tries.reached is False if self._box.limits.queues else tries.failed(monotonic())
 
     def _wait_a_moment(self, parcel: Parcel) -> None:
         """The thread tries what waits; if it has just begun to, or is about to, see what comes of it."""
         with self._ended:
-            failures, now = self._failures, monotonic()
-            if self._retry_at <= now:
-                begun = now if self._begun is None else self._begun
-                self._ended.wait_for(lambda: parcel.ended() or self._failures != failures, begun + PATIENCE - now)
+            tries, now = self._attempts, monotonic()
+            failures = tries.failures
+            if tries.retry_at <= now:
+                begun = now if tries.begun is None else tries.begun
+                self._ended.wait_for(lambda: parcel.ended() or tries.failures != failures, begun + PATIENCE - now)
 
     def _attempt(self, *, mark: bool = False) -> None:
-        """Hand over all that can be taken; the caller holds ``_sending``.
-
-        A connection that had worked may have been cut since, with the broker in best health: then once more at once.
-        """
-        again = bool(self._reached)
-        self._interrupted = False
+        """Hand over all that can be taken; the caller holds ``_sending``."""
+        again = True
         try:
-            while True:
-                self._begun = monotonic()
+            while again:
+                self._attempts.begin(monotonic())
                 try:
                     self._hand_over(mark)
-                    return
-                except BrokerUnreachableError as error:
-                    again = again and monotonic() - self._begun < AT_ONCE
-                    self._failed(error, final=not again)
-                    if not again:
-                        return
                     again = False
+                except BrokerUnreachableError as error:
+                    again = self._failed(error)
         except BaseException:  # a signal, a time limit of the application: nobody knows how far it came
             with self._lock:
-                self._reached, self._interrupted = None, True
+                self._attempts.interrupt()
                 self._box.away(monotonic())
                 self._notify()
             raise
         finally:
-            self._begun = None
+            self._attempts.begun = None
 
     def _hand_over(self, mark: bool) -> None:
-        if not self._reached:
+        if not self._attempts.reached:
             self._sender.send(())  # only reach it: what was never written gets no number, and is surely not there
         with self._lock:
             now = monotonic()
@@ -191,28 +176,22 @@ class Delivery:
             self._sender.send(messages)
         with self._lock:
             self._box.accepted(len(messages), monotonic())
-            if not self._reached:
-                self._reached, self._cause = True, None
+            if self._attempts.succeed():
                 self._awake.notify_all()  # there are marks to be sent now
             self._ended.notify_all()
 
-    def _failed(self, error: BrokerUnreachableError, *, final: bool) -> None:
-        """Note it; unless ``final`` another attempt follows at once."""
+    def _failed(self, error: BrokerUnreachableError) -> bool:
+        """Note it; whether to try again at once."""
         with self._lock:
             now = monotonic()
             if isinstance(error, SendError):
                 self._box.accepted(error.accepted, now)
-            self._box.broken(now)
-            if final:
-                if self._reached is not False:
-                    self._delays = delays()
-                self._reached, self._cause = False, error
-                self._failures += 1
-                self._retry_at = now + next(self._delays)
-                self._box.away(now)
-                self._notify()
-            else:
-                self._reached = None
+            if self._attempts.fail(error, now):
+                self._box.broken(now)
+                return True
+            self._box.away(now)
+            self._notify()
+            return False
 
     def _wait_for_attempt(self, parcels: set[Parcel], deadline: float) -> bool:
         """Block until an attempt may be made for ``parcels``; False if none is to be made any more."""
@@ -221,8 +200,8 @@ class Delivery:
                 now = monotonic()
                 if now >= deadline:
                     return False
-                if not self._reached and self._retry_at > now:
-                    self._ended.wait(min(self._retry_at, deadline) - now)
+                if self._attempts.failed(now):
+                    self._ended.wait(min(self._attempts.retry_at, deadline) - now)
                     self._tick(monotonic())
                 else:
                     return True
@@ -230,7 +209,7 @@ class Delivery:
 
     def _mark(self, deadline: float) -> None:
         """Say how far the numbers are, if the broker is there."""
-        if self._reached and self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
+        if self._attempts.reached and self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
             try:
                 self._attempt(mark=True)
             finally:
@@ -280,14 +259,15 @@ class Delivery:
                     return False
                 if self._has_work(now):
                     return True
-                moments = (self._box.due(), self._retry_at if self._reached is False else None)
+                moments = (self._box.due(), self._attempts.retry_at if self._attempts.reached is False else None)
                 due = min((moment for moment in moments if moment is not None), default=None)
                 self._awake.wait(None if due is None else max(0.0, due - now))
 
     def _has_work(self, now: float) -> bool:
-        if self._reached is None:  # whoever emits is about to try, unless he was interrupted
-            return self._interrupted
-        return self._box.ready if self._reached else self._retry_at <= now
+        tries = self._attempts
+        if tries.reached is None:  # whoever emits is about to try, unless he was interrupted
+            return tries.interrupted
+        return self._box.ready if tries.reached else tries.retry_at <= now
 
     def _tick(self, now: float) -> None:
         before = self._box.unsettled
@@ -300,7 +280,7 @@ class Delivery:
     def _tell(self) -> None:
         """Log what is new. Outside the lock: a handler of the application may emit."""
         with self._lock:
-            line = self._log.line(self._reached, self._box.lost, self._cause)
+            line = self._log.line(self._attempts.reached, self._box.lost, self._attempts.cause)
         if line is not None:
             logging.getLogger(LOGGER).warning(line)
 

@@ -139,12 +139,12 @@ def test_what_was_cut_in_the_middle_is_repeated_in_the_same_bytes(emitter: Emitt
 def test_what_takes_long_is_no_cut_connection(
     emitter: Emitter, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "AT_ONCE", 0.0)
+    monkeypatch.setattr("roomcast_emitter.attempts.AT_ONCE", 0.0)
     emitter.emit("e", 1)
     broker.cut()
     receipt = emitter.emit("e", 2)
     assert receipt.wait(PATIENCE) is Outcome.DELIVERED  # the thread has done it
-    assert delivery_of(emitter)._failures == 1
+    assert delivery_of(emitter)._attempts.failures == 1
 
 
 # --- while the broker is away -----------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_who_emits_first_after_an_outage_hears_that_it_is_delivered(emitter: Emi
     assert emitter.emit("e", 1).outcome is Outcome.QUEUED
     delivery_of(emitter)._box.give_up(0.0)  # nothing waits any more: the thread has nothing to do
     broker.up = True
-    delivery_of(emitter)._retry_at = 0.0
+    delivery_of(emitter)._attempts.retry_at = 0.0
     assert emitter.emit("e", 2).delivered
 
 
