@@ -14,18 +14,23 @@ from roomcast_brokers.errors import AddressError, RoomTypeError
 
 Room = str | int
 
+# What MessagePack holds.
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+
 # A room's name travels in every message that goes to it; 1 KiB is far beyond what people use and harmless for every
 # broker.
 MAX_ROOM_BYTES = 1_024
 
 
 def check_room(room: object) -> Room:
-    """Return ``room`` if it can travel: ``str`` of at most 1 KiB UTF-8, or ``int``.
+    """Return ``room`` if it can travel: ``str`` of at most 1 KiB UTF-8, or ``int`` of at most 64 bits.
 
     ``1`` and ``"1"`` are two rooms. ``bool`` is refused: as a key it would be the same room as 0 or 1 on one node and
     not on the next. Raises :class:`RoomTypeError` or :class:`AddressError`.
     """
     if type(room) is int:
+        if not _SMALLEST <= room <= _LARGEST:
+            raise AddressError("a room that is an int has at most 64 bits on other nodes")
         return room
     if not isinstance(room, str):
         raise RoomTypeError(f"a room that other nodes shall know is a str or an int, not {type(room).__name__}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
 import msgspec
@@ -47,8 +47,8 @@ def destinations(
     """
     if to is None:
         return (Destination(channels.everyone),)
-    if isinstance(to, bytes):
-        check_room(to)  # refuses them: they are no list of numbered rooms either
+    if isinstance(to, bytes) or not isinstance(to, Iterable):
+        check_room(to)  # refuses them, if they are no int: bytes are no list of numbered rooms either
     if isinstance(to, str | int):
         return _one(channels, namespace, to, owner)
     names = tuple(dict.fromkeys(check_room(name) for name in to))

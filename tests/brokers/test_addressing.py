@@ -74,7 +74,7 @@ def test_everyone_is_never_the_default_of_a_decoded_target() -> None:
     assert not msgspec.json.decode(b"{}", type=Target).everyone
 
 
-@pytest.mark.parametrize("room", ["", "lobby", "é" * (MAX_ROOM_BYTES // 2), 0, -1, 2**80, "\ud800"])
+@pytest.mark.parametrize("room", ["", "lobby", "é" * (MAX_ROOM_BYTES // 2), 0, -(2**63), 2**64 - 1, "\ud800"])
 def test_rooms_that_can_travel(room: Room) -> None:
     assert check_room(room) == room
 
@@ -86,6 +86,12 @@ def test_the_longest_name_of_a_room(size: int) -> None:
     else:
         with pytest.raises(AddressError, match="1,024 bytes"):
             check_room("x" * size)
+
+
+@pytest.mark.parametrize("room", [-(2**63) - 1, 2**64])
+def test_a_number_that_no_message_holds(room: int) -> None:
+    with pytest.raises(AddressError, match="64 bits"):
+        check_room(room)
 
 
 @pytest.mark.parametrize("room", [None, 1.0, True, ("a",), b"a"])

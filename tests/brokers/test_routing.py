@@ -8,6 +8,7 @@ import pytest
 
 from roomcast_brokers.addressing import Room
 from roomcast_brokers.channels import Channels
+from roomcast_brokers.errors import RoomTypeError
 from roomcast_brokers.routing import Destination, Owner, destinations
 
 CHANNELS = Channels("shop")
@@ -79,7 +80,7 @@ def test_shards() -> None:
     assert found == Destination(f"shop:shard:{int(room('lobby')[-2:], 16)}", ("lobby",))
 
 
-@pytest.mark.parametrize("to", [True, 1.5, b"bytes", ["lobby", None], [("a", "b")]])
+@pytest.mark.parametrize("to", [True, 1.5, object(), b"bytes", ["lobby", None], [("a", "b")]])
 def test_what_cannot_be_a_room_is_the_applications_fault(to: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(RoomTypeError):
         go(to)

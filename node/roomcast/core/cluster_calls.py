@@ -7,6 +7,7 @@ before anybody, here or elsewhere, got anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.hub import SEVERAL
@@ -64,21 +65,23 @@ class ClusterCalls:
         """
         if to is None:
             raise ValueError("Cannot use callback without a room set.")
-        alone = self._owner_of(to) in (Owner.HERE, Owner.ABSENT, Owner.PEER)
-        _, work = self.ask(event, data, waiter, to, skip, namespace, None if alone else ROOM_CALLBACK_TIMEOUT)
+        _, work = self.ask(event, data, waiter, to, skip, namespace, None)
         return work
 
     def ask(
         self, event: str, data: Any, waiter: Any, to: Any, skip: Any, namespace: str, timeout: float | None
     ) -> tuple[Question, Any]:
-        """Emit an event whose first answer ends ``waiter``, at the latest after ``timeout`` seconds (None: never).
+        """Emit an event whose first answer ends ``waiter``, at the latest after ``timeout`` seconds.
 
         A name that has the form of a sid and this node's tag, or a live peer's, means the client of that sid alone.
+        Then None is without a limit, since the end of the client or of its node ends it too; else None is a minute.
         """
         node, cluster = self._node, self._cluster
         encoded = node.codec.encode_args([outgoing_name(event), *arguments(data)])
         question = Question(waiter, event, node.engine.deadlines)
-        owner = self._owner_of(to)
+        owner = self._owner_of(to, namespace)
+        if timeout is None and owner in (None, Owner.UNKNOWN):
+            timeout = ROOM_CALLBACK_TIMEOUT
         found = node.hub.namespaces.get(namespace)
         members = () if found is None or owner is Owner.PEER else found.members(to, skip)
         if owner in (Owner.HERE, Owner.ABSENT):
@@ -106,7 +109,7 @@ class ClusterCalls:
         cluster = self._cluster
         body, attachments = encoded
         found = []
-        for each in destinations(cluster.channels, namespace, to, self._owner):
+        for each in destinations(cluster.channels, namespace, to, partial(self._owner, namespace)):
             emit = Emit(
                 EVENT,
                 namespace,
@@ -131,18 +134,20 @@ class ClusterCalls:
         for channel, body in bodies:
             queue.put(channel, kind, body, now)
 
-    def _owner(self, name: str) -> Owner:
-        """What this node knows about a name that has the form of a sid."""
+    def _owner(self, namespace: str, name: str) -> Owner:
+        """What this node knows about a name that has the form of a sid. In other namespaces than its own, a sid is a
+        name like any other.
+        """
         tag = tag_of(name)
         if tag == self._cluster.origin.name:
-            known = any(name in each.sockets for each in self._node.hub.namespaces.values())
-            return Owner.HERE if known else Owner.ABSENT
+            found = self._node.hub.namespaces.get(namespace)
+            return Owner.HERE if found is not None and name in found.sockets else Owner.ABSENT
         return Owner.PEER if self._cluster.membership.is_alive(tag) else Owner.UNKNOWN
 
-    def _owner_of(self, to: Any) -> Owner | None:
+    def _owner_of(self, to: Any, namespace: str) -> Owner | None:
         """The same for a target; None for one that has not the form of one sid."""
         name = _only(to)
-        return self._owner(name) if name is not None and is_sid_form(name) else None
+        return self._owner(namespace, name) if name is not None and is_sid_form(name) else None
 
     # --- rooms --------------------------------------------------------------------------------------------------------
 
@@ -152,8 +157,8 @@ class ClusterCalls:
         Returns the waiter, made only if there is something to wait for (else None: done), and work. Raises at once what
         can be known at once: a room that cannot travel, another client's sid, an unknown client of this node.
         """
-        room = check_room(room)
         cluster = self._cluster
+        channel = cluster.channels.room(namespace, room)
         socket = self._node.hub.find(sid, namespace)
         if socket is None:
             if not self._is_elsewhere(sid):
@@ -167,10 +172,14 @@ class ClusterCalls:
         if not self._pending(socket, room):
             return None, None
         waiter = make_waiter()
-        return waiter, cluster_wait(cluster, cluster.channels.room(namespace, room), waiter)
+        return waiter, cluster_wait(cluster, channel, waiter)
 
     def join(self, socket: Socket, room: Room, waiter: Any) -> Any:
-        """Put a client of this node into a room; ``waiter`` ends when its channel is confirmed. Returns work."""
+        """Put a client of this node into a room; ``waiter`` ends when its channel is confirmed. Returns work.
+
+        Raises AddressError for a room that cannot travel.
+        """
+        self._cluster.channels.room(socket.namespace.name, room)
         if self._may_be_sid_elsewhere(room):
             return self.ask_owner(socket, room, waiter)
         return self.join_now(socket, room, waiter)
@@ -205,8 +214,12 @@ class ClusterCalls:
         peer = cluster.membership.peers.get(tag)
         question = Question(waiter, kind.name.lower(), self._node.engine.deadlines)
         ask = cluster.relay.open(question, None if peer is None else peer.origin, timeout)
+        try:
+            cluster.queue.put(cluster.channels.node(tag), kind, encode_body(body(ask)), self._node.engine.now)
+        except Exception:
+            question.withdraw()
+            raise
         question.limit(timeout, self._node.engine.now)
-        cluster.queue.put(cluster.channels.node(tag), kind, encode_body(body(ask)), self._node.engine.now)
         return None
 
     def leave_room(self, sid: str, room: Any, namespace: str) -> None:
@@ -325,9 +338,8 @@ def cluster_wait(cluster: Cluster, channel: str, waiter: Any) -> Any:
 
 def names_of(skip: Any) -> tuple[str, ...]:
     """The sids that ``skip_sid`` names."""
-    if skip is None:
-        return ()
-    return tuple(skip) if isinstance(skip, SEVERAL) else (skip,)
+    several = skip if isinstance(skip, SEVERAL) else (skip,)
+    return tuple(each for each in several if isinstance(each, str))  # what else is in such lists is nobody's
 
 
 def _only(to: Any) -> Any:
