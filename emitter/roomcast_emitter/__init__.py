@@ -12,16 +12,17 @@ Importing this brings no event loop and no broker's package: those come with the
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.emitter import Emitter
 from roomcast_emitter.errors import EmitterClosedError, EmitterError, NotDeliveredError, OnlyWritesError
-from roomcast_emitter.managers import AsyncRedisManager, RedisManager
 from roomcast_emitter.receipts import AsyncReceipt, Outcome, Receipt
 
 if TYPE_CHECKING:
     from roomcast_emitter.async_emitter import AsyncEmitter
+    from roomcast_emitter.managers import AsyncRedisManager, RedisManager
 
 __all__ = [
     "AsyncEmitter",
@@ -42,9 +43,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    if name == "AsyncEmitter":
-        from roomcast_emitter.async_emitter import AsyncEmitter
+# Loaded when they are asked for.
+_LATER = {"AsyncEmitter": "async_emitter", "AsyncRedisManager": "managers", "RedisManager": "managers"}
 
-        return AsyncEmitter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

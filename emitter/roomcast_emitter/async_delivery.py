@@ -5,7 +5,6 @@ which never subscribes anything here, and comes back by itself.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
 from roomcast_brokers.contracts import AsyncPublisher, State
@@ -13,7 +12,7 @@ from roomcast_brokers.errors import BrokerUnreachableError
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.errors import EmitterClosedError
 from roomcast_emitter.operations import Order
-from roomcast_emitter.outages import LOGGER, OutageLog
+from roomcast_emitter.outages import OutageLog, warn
 from roomcast_emitter.postbox import Postbox
 from roomcast_emitter.receipts import Outcome, Parcel
 
@@ -33,6 +32,7 @@ class AsyncDelivery:
         self._closed = False
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0  # loops may round what they keep
         self._callers: set[asyncio.Future[None]] = set()
         self._log = OutageLog(box.limits.meanwhile)
         box.on_ready = self._flush_soon
@@ -159,10 +159,11 @@ class AsyncDelivery:
         if due is None or self._closed:
             return
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
         self._timer = self.loop.call_at(due, self._tick)
+        self._timer_due = due
 
     def _tick(self) -> None:
         self._timer = None
@@ -173,7 +174,7 @@ class AsyncDelivery:
     def _tell(self) -> None:
         line = self._log.line(self._reached, self._box.lost, self._cause)
         if line is not None:
-            logging.getLogger(LOGGER).warning(line)
+            warn(line)
 
 
 def _done(future: asyncio.Future[None]) -> None:

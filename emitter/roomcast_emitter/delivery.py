@@ -9,7 +9,6 @@ anything waits for the network. All of it belongs to one process: a forked child
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from roomcast_emitter.attempts import Attempts
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.errors import EmitterClosedError
 from roomcast_emitter.operations import Order
-from roomcast_emitter.outages import LOGGER, OutageLog
+from roomcast_emitter.outages import OutageLog, warn
 from roomcast_emitter.postbox import Postbox
 from roomcast_emitter.receipts import Outcome, Parcel
 from roomcast_emitter.terms import EXIT_SECONDS
@@ -278,11 +277,11 @@ class Delivery:
     # --- the log ------------------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
-        """Log what is new. Outside the lock: a handler of the application may emit."""
+        """Log what is new."""
         with self._lock:
             line = self._log.line(self._attempts.reached, self._box.lost, self._attempts.cause)
         if line is not None:
-            logging.getLogger(LOGGER).warning(line)
+            warn(line)
 
 
 # Those that owe something: it is theirs to be given a last chance, whoever has forgotten the emitter itself.
@@ -296,7 +295,7 @@ def leave(timeout: float = EXIT_SECONDS) -> None:
         delivery.flush(max(0.0, deadline - monotonic()))
         left = delivery._box.unsettled
         if left:
-            logging.getLogger(LOGGER).warning("%d emitted operations wait for the broker as the process ends", left)
+            warn(f"{left:,} emitted operations wait for the broker as the process ends")
 
 
 def _forget_the_parents() -> None:

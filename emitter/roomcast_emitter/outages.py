@@ -34,5 +34,13 @@ class OutageLog:
         return None
 
 
+def warn(line: str) -> None:
+    """Log ``line``. Call it without a lock: a handler of the application may emit."""
+    # Who never hears of an outage need not load it: 6 ms of the 45 that it takes to import this package.
+    import logging
+
+    logging.getLogger(LOGGER).warning("%s", line)
+
+
 def _shown(cause: Exception | None) -> str:
     return "no answer" if cause is None else str(cause) or type(cause).__name__
