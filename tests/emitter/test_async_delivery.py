@@ -254,3 +254,12 @@ async def test_closing_flushes_and_gives_up_the_rest() -> None:
     assert await stage.delivery.close(0.0)
     with pytest.raises(EmitterClosedError):
         await stage.delivery.post(orders(2))
+
+
+async def test_what_was_never_used_is_closed_as_well() -> None:
+    stage = Stage(up=False)
+    stage.delivery._flush_soon()
+    stage.delivery._flush_soon()
+    await asyncio.sleep(0)
+    assert await stage.delivery.close(0.0)
+    assert stage.broker.published == []

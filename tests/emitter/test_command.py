@@ -155,3 +155,9 @@ def without_broker() -> dict[str, str]:
     path = os.pathsep.join(str(ROOT / each) for each in ("brokers", "emitter"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOMCAST")}
     return {**kept, "PYTHONPATH": path}
+
+
+def test_the_module_in_this_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("ROOMCAST_BROKER", raising=False)
+    assert command.main(["e", "--all"]) == 2
+    assert capsys.readouterr().err == "roomcast emit: which broker? Set ROOMCAST_BROKER, or say --url\n"

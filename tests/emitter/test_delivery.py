@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from roomcast_brokers.errors import BrokerUnreachableError
 from roomcast_brokers.messages import CloseRoom
 from roomcast_emitter import Emitter, EmitterClosedError, NotDeliveredError, Outcome, delivery
 from roomcast_emitter.delivery import Delivery
@@ -145,6 +146,13 @@ def test_what_takes_long_is_no_cut_connection(
     receipt = emitter.emit("e", 2)
     assert receipt.wait(PATIENCE) is Outcome.DELIVERED  # the thread has done it
     assert delivery_of(emitter)._attempts.failures == 1
+
+
+def test_a_sender_that_cannot_say_how_far_it_came(emitter: Emitter, broker: FakeBroker) -> None:
+    emitter.emit("e", 1)
+    broker.raise_next = BrokerUnreachableError("gone")
+    assert emitter.emit("e", 2).delivered
+    assert broker.events() == [b'["e",1]', b'["e",2]']
 
 
 # --- while the broker is away -----------------------------------------------------------------------------------------
@@ -350,6 +358,26 @@ def test_the_thread_lets_a_closed_delivery_be(emitter: Emitter, broker: FakeBrok
     emitter.close(0.0)
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_a_flush_does_not_wait_longer_for_who_is_sending(emitter: Emitter, broker: FakeBroker) -> None:
+    emitter.emit("e")
+    broker.gate.clear()
+    attempts = broker.attempts
+    thread = threading.Thread(target=emitter.emit, args=("e",))
+    thread.start()
+    broker.until(lambda broker: broker.attempts > attempts)
+    assert not emitter.flush(0.01)
+    broker.gate.set()
+    thread.join(PATIENCE)
+    assert emitter.flush()
+
+
+def test_a_child_forgets(emitter: Emitter) -> None:
+    emitter.emit("e")
+    sender: Any = delivery_of(emitter)._sender
+    delivery_of(emitter).forget()
+    assert sender.forgotten
 
 
 # --- the end of a process ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from roomcast_brokers.messages import CloseRoom, Disconnect, Emit, Join, Leave
 from roomcast_brokers.registry import BackEnd
 from roomcast_emitter import Emitter, EmitterClosedError
 from roomcast_emitter.delivery import Delivery
+from roomcast_emitter.emitter import _forget_all_parents
 from tests.support.patience import PATIENCE
 from tests.support.senders import TABLE, FakeBroker
 from tests.support.tree import ROOT
@@ -233,3 +235,28 @@ def test_a_closed_emitter_is_closed_in_children_too(broker: FakeBroker) -> None:
     emitter._deliveries.clear()
     with pytest.raises(EmitterClosedError):
         emitter.emit("e")
+
+
+def test_a_child_lets_go_of_what_its_parent_uses(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, as if it were a child: with Python's hook, and without."""
+    emitter = broker.emitter()
+    emitter.emit("e")
+    parents: Any = emitter._delivery()._sender
+    _forget_all_parents()
+    assert parents.forgotten
+    emitter.emit("e")
+    grandparents: Any = emitter._delivery()._sender
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert emitter.emit("e").delivered
+    assert grandparents.forgotten
+    assert list(emitter._deliveries) == [-1]
+    assert len({envelope.origin for envelope in broker.envelopes()}) == 3
+    emitter.close()
+
+
+def test_the_end(emitter: Emitter) -> None:
+    emitter.emit("e")
+    assert emitter.counts().delivered == 1
+    assert emitter.flush()
+    assert emitter.close()
+    assert emitter.close()

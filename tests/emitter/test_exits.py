@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import types
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from roomcast_emitter import exits
 from tests.support.patience import PATIENCE
+from tests.support.server import python_path
 from tests.support.tree import ROOT
 
 PROGRAM = """
@@ -75,7 +79,7 @@ def test_a_child_of_multiprocessing_delivers_what_waits(method: str, tmp_path_fa
     run = subprocess.run(
         [sys.executable, str(path)],
         cwd=ROOT,
-        env={**_environment(), "PYTHONPATH": _path()},
+        env={**os.environ, "PYTHONPATH": python_path()},
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,
@@ -83,16 +87,6 @@ def test_a_child_of_multiprocessing_delivers_what_waits(method: str, tmp_path_fa
     )
     assert run.returncode == 0, run.stderr
     assert '["e","late"] marks: 1' in run.stderr
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
-
-
-def _path() -> str:
-    return ":".join(str(ROOT / each) for each in ("", "brokers", "emitter", "node"))
 
 
 @pytest.fixture
@@ -125,6 +119,26 @@ def test_celerys_signal_is_used_where_celery_is_loaded(left: list[str], monkeypa
     assert options == {"weak": False, "dispatch_uid": "roomcast_emitter"}
     assert callable(function)
     function(sender="worker", pid=1, exitcode=0, signal=shutdown)
+    assert left == ["left"]
+
+
+def test_the_end_of_a_child_of_multiprocessing_is_watched_for_in_each(
+    left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    util = types.ModuleType("multiprocessing.util")
+    finalized: list[tuple[Any, ...]] = []
+
+    def finalize(owner: object, call: Callable[[], None], exitpriority: int) -> None:
+        finalized.append((owner, call, exitpriority))
+
+    monkeypatch.setattr(util, "Finalize", finalize, raising=False)
+    monkeypatch.setitem(sys.modules, "multiprocessing.util", util)
+    exits.watch()
+    exits.watch()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    exits.watch()
+    assert [(owner, priority) for owner, _, priority in finalized] == [(None, 10)] * 2
+    finalized[0][1]()
     assert left == ["left"]
 
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from roomcast_emitter.outages import OutageLog
+import logging
+
+import pytest
+
+from roomcast_emitter.outages import OutageLog, warn
 
 CAUSE = ConnectionError("refused")
 
@@ -35,3 +39,8 @@ def test_what_was_lost_without_an_outage_is_told_too() -> None:
     log = OutageLog("-")
     assert "3 emitted operations were given up" in str(log.line(True, 3, None))
     assert log.line(True, 3, None) == "the broker is back; 3 emitted operations had been given up"
+
+
+def test_a_line_goes_to_the_log_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    warn("100 % of it")
+    assert caplog.record_tuples == [("roomcast_emitter", logging.WARNING, "100 % of it")]
