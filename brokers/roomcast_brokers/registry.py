@@ -59,6 +59,8 @@ BACK_ENDS: Mapping[str, BackEnd] = {
     "valkeys": _REDIS,
     "redis+sentinel": _REDIS,
     "valkey+sentinel": _REDIS,
+    "rediss+sentinel": _REDIS,
+    "valkeys+sentinel": _REDIS,
     "redis+cluster": _REDIS,
     "rediss+cluster": _REDIS,
     "valkey+cluster": _REDIS,

@@ -12,7 +12,7 @@ from redis.asyncio.connection import SSLConnection
 
 from roomcast_brokers.backends.redis.layout import Server
 from roomcast_brokers.backends.redis.location import Access
-from roomcast_brokers.backends.redis.replies import Command, check_greeting, greeting, pack
+from roomcast_brokers.backends.redis.replies import Command, check_greeting, greeting, pack, refusal
 from roomcast_brokers.errors import BrokerUnreachableError
 
 # Seconds. Whether a server is alive is found out above, by messages; these are the net below it, for processes that
@@ -109,7 +109,8 @@ class Greeter(asyncio.Protocol):
             self.replies.set_result(self._collected)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(lost(exc))
+        refusals = [each for each in self._collected if isinstance(each, hiredis.ReplyError)]
+        self._fail(refusal(refusals[0]) if refusals else lost(exc))  # "max number of clients reached", and closed
         if not self.ended.done():
             self.ended.set_result(None)
 

@@ -27,7 +27,6 @@ MAX_INCOMPLETE: Final = 16 * 1_048_576
 # Seconds in which at least one of the subscriptions that are being renewed has to be confirmed.
 CONFIRM_TIMEOUT: Final = 5.0
 
-_MESSAGE: Final = frozenset({b"message", b"smessage"})
 _SUBSCRIBED: Final = frozenset({b"subscribe", b"ssubscribe"})
 _UNSUBSCRIBED: Final = frozenset({b"unsubscribe", b"sunsubscribe"})
 
@@ -79,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._break(lost(exc))
 
     def _schedule(self) -> None:
-        if not self._scheduled and self._transport is not None:
+        if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -108,16 +107,20 @@ class PublishConnection(Connection):
         self, loop: asyncio.AbstractEventLoop, command: bytes, accepted: Callable[[int], None], broken: Broken
     ) -> None:
         super().__init__(loop, broken)
-        self.outstanding = 0
         self._command = command
         self._accepted = accepted
         self._outbox: list[bytes] = []
+        self._unanswered = 0
         self._replies = PublishReplies()
 
+    @property
+    def outstanding(self) -> int:
+        """Messages that were handed over and not accepted yet."""
+        return self._unanswered + len(self._outbox)
+
     def publish(self, channel: str, payload: bytes) -> None:
-        self.outstanding += 1
         self._outbox.append(pack((self._command, channel, payload)))
-        if not self._scheduled and self._transport is not None:  # _schedule(), without the call
+        if not self._scheduled:  # _schedule(), without the call: 0.05 µs of the 0.5 that this takes
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -125,6 +128,7 @@ class PublishConnection(Connection):
         self._scheduled = False
         outbox = self._outbox
         if outbox and self._transport is not None:
+            self._unanswered += len(outbox)
             self._write(b"".join(outbox) if len(outbox) > 1 else outbox[0])
             outbox.clear()
 
@@ -133,7 +137,7 @@ class PublishConnection(Connection):
             return
         count, error = self._replies.feed(data)
         if count:
-            self.outstanding -= count
+            self._unanswered -= count
             self._accepted(count)
         if error is not None:
             self._break(error)
@@ -149,9 +153,11 @@ class SubscribeConnection(Connection):
         super().__init__(loop, broken)
         self._hears = hears
         self._commands = (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
+        self._message = b"smessage" if sharded else b"message"
         # A cluster refuses a command whose channels are not all in one slot.
         self._chunk = 1 if sharded else MAX_CHANNELS
         self._subscriptions = Subscriptions()
+        self._names = self._subscriptions.names
         self._reader = hiredis.Reader()
         self._renewed: asyncio.Future[None] | None = None
 
@@ -184,12 +190,12 @@ class SubscribeConnection(Connection):
     def data_received(self, data: bytes) -> None:
         if self._broken is None:
             return
-        reader, names, delivered = self._reader, self._subscriptions.names, self._hears.delivered
+        reader, message, names, delivered = self._reader, self._message, self._names, self._hears.delivered
         gets = reader.gets
         reader.feed(data)
         try:
             while (reply := gets()) is not False:
-                if reply.__class__ is list and reply[0] in _MESSAGE:
+                if reply.__class__ is list and reply[0] == message:
                     name = names.get(reply[1])
                     if name is not None:
                         delivered(name, reply[2])

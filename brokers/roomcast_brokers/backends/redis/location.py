@@ -33,6 +33,7 @@ from roomcast_brokers.errors import BrokerURLError
 # by then is tried again.
 CONNECT_TIMEOUT: Final = 5.0
 
+PORT: Final = 6_379
 SENTINEL_PORT: Final = 26_379
 DEFAULT_SERVICE: Final = "mymaster"  # what Sentinel's own example configuration watches
 DEFAULT_CLIENT_NAME: Final = "roomcast"
@@ -106,37 +107,40 @@ def parse(url: str, options: Mapping[str, Any] | None = None, service: str = DEF
     if not separator or name.lower() not in SCHEMES:
         raise BrokerURLError(f"a URL of Redis begins with one of {', '.join(f'{each}://' for each in SCHEMES)}")
     kind, scheme = SCHEMES[name.lower()]
+    options = options or {}
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         userinfo, at, hosts = parts.netloc.rpartition("@")
         first = hosts.split(",")[0]
-        said = {**(options or {}), **parse_url(parts._replace(netloc=f"{userinfo}{at}{first}").geturl())}
+        said = {**options, **parse_url(parts._replace(netloc=f"{userinfo}{at}{first}").geturl())}
         if kind is Kind.SINGLE and said.pop("cluster", False) in _TRUE:
             kind = Kind.CLUSTER
-        servers = _servers(hosts, said, SENTINEL_PORT if kind is Kind.SENTINEL else 6379)
+        port = int(options.get("port", SENTINEL_PORT if kind is Kind.SENTINEL else PORT))
+        path = said.get("path")
+        servers = (Server(path=path),) if path else _servers(hosts, str(options.get("host", "localhost")), port)
+        _check(kind, servers)
         access = _access(said, tls=scheme == "rediss")
+        return Location(
+            kind=kind,
+            servers=servers,
+            access=access,
+            service=_service(parts.path) or service,
+            sentinel_access=_sentinel_access(said, access) if kind is Kind.SENTINEL else Access(),
+            min_other_sentinels=int(said.get("min_other_sentinels", 0)),
+        )
+    except BrokerURLError:
+        raise
     except (ValueError, TypeError):
         # Not chained: what could not be read may be half of a password, and the message quotes it.
         raise BrokerURLError("the URL of Redis cannot be read; a / or @ in a password is written %2F or %40") from None
-    _check(kind, servers)
-    return Location(
-        kind=kind,
-        servers=servers,
-        access=access,
-        service=_service(parts.path) or service,
-        sentinel_access=_sentinel_access(said, access),
-        min_other_sentinels=int(said.get("min_other_sentinels", 0)),
-    )
 
 
-def _servers(hosts: str, said: Mapping[str, Any], port: int) -> tuple[Server, ...]:
-    if said.get("path"):
-        return (Server(path=str(said["path"])),)
+def _servers(hosts: str, host: str, port: int) -> tuple[Server, ...]:
+    """The hosts of the URL; ``host`` and ``port`` where it names none."""
     found = []
     for each in hosts.split(","):
         parts = urlsplit(f"//{each}")
-        host = unquote(parts.hostname) if parts.hostname else str(said.get("host", "localhost"))
-        found.append(Server(host, parts.port or int(said.get("port", port))))
+        found.append(Server(unquote(parts.hostname) if parts.hostname else host, parts.port or port))
     return tuple(found)
 
 
