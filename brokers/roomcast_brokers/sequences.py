@@ -82,11 +82,11 @@ class Sequences:
         return [self._mark(channel, before, now) for channel, before in self._recent(now).items()]
 
     def marks_of(self, channels: Iterable[str] | None, now: float) -> list[Mark]:
-        """Marks of all counters of these channels (None: of all channels), for whoever asks after a break.
+        """Marks of all counters of these channels (None: of all channels), for whoever asks.
 
-        A counter that is older than three beats has two: first one from its beginning, which is right for who has been
-        listening all the time, then the usual one, for who has not. Their order matters: who can use the first one must
-        not begin to count at the second.
+        First, if the counter is older than three beats, one from its beginning, which is right for who has been
+        listening all the time; then the usual one, for who has not; last one of this moment, for who has just begun.
+        Their order matters: who can use one of the first must not begin to count at a later one.
         """
         recent = self._recent(now)
         found = []
@@ -98,6 +98,7 @@ class Sequences:
             if before:
                 found.append(self._mark(channel, 0, now))
             found.append(self._mark(channel, before, now))
+            found.append(Mark(channel, counter.gen, counter.last, counter.last, 0))
         return found
 
     def tick(self, now: float) -> None:

@@ -213,7 +213,7 @@ class Member(Stage):
         self.cluster = self._new_cluster()
         self.way = Way(world.broker)
         self.gaps: list[Any] = []
-        self.cluster.on_gap.append(self.gaps.append)
+        self.cluster.confessions.on_gap.append(self.gaps.append)
         self.clients: list[PlayedClient] = []
 
     def _new_cluster(self) -> Cluster:
@@ -248,13 +248,13 @@ class Member(Stage):
 
     def draw_tag(self) -> None:
         """Join anew under the tag that was drawn."""
-        gaps = self.cluster.on_gap
+        gaps = self.cluster.confessions.on_gap
         self.driver.do(self.cluster.leave())
         self.flush()
         self.way.close()
         self.cluster.changed(State.CLOSED)
         self.cluster = self._new_cluster()
-        self.cluster.on_gap = gaps
+        self.cluster.confessions.on_gap = gaps
         self.way = Way(self.world.broker)
         self.starts()
 

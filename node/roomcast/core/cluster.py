@@ -8,42 +8,33 @@ application asks is in :mod:`roomcast.core.cluster_calls`, what others ask in :m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from roomcast.core.cluster_calls import ClusterCalls
 from roomcast.core.cluster_counters import KIND_NAMES
+from roomcast.core.cluster_events import ClusterEvents
+from roomcast.core.confessions import Confessions, pages
 from roomcast.core.listening import Listening
-from roomcast.core.membership import (
-    Deaf,
-    Event,
-    HearsAgain,
-    Joined,
-    Left,
-    Lost,
-    Membership,
-    Restarted,
-    Returned,
-    Twin,
-)
+from roomcast.core.membership import Membership
 from roomcast.core.questions import Question, settle
 from roomcast.core.relay import Relay, publish_answer
 from roomcast.core.replies import Replies
 from roomcast.core.subscriptions import Change, Subscriptions
 from roomcast.core.tracking import Tracking
-from roomcast.core.work import DrawTag, Notify, Report, ResetBroker, several
+from roomcast.core.work import several
 from roomcast.errors import PacketError
 from roomcast.socketio.attachments import fill
 from roomcast.socketio.codec import Codec, CodecLimits
-from roomcast.socketio.serializers import SERIALIZERS, make_codec
+from roomcast.socketio.serializers import make_codec
 from roomcast_brokers.addressing import Room
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, encode_body, new_origin
 from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Mark, Marks, MarksRequest, Origin
+from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin
 from roomcast_brokers.publishing import PublishQueue
 from roomcast_brokers.sequences import Sequences
 
@@ -53,9 +44,9 @@ if TYPE_CHECKING:
 # How often (seconds) is looked at what is due: beats, leases, lingering subscriptions, the age of what is buffered.
 # All of them are at least a second, so that a quarter of one late is no harm, and one timer serves them.
 TICK = 0.25
-# Marks in one message: 1,000 of them are at most 90 KB, far below what a broker message holds.
-MARKS_PER_PAGE = 1_000
 VERSION = "1.0"
+# The names of encodings in messages, and the serializers that they are.
+CODECS = {"json": "default", "msgpack": "msgpack"}
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +96,10 @@ class Cluster:
         self.relay = Relay(self)
         self.calls = ClusterCalls(self)
         self.listening = Listening(self)
+        self.events = ClusterEvents(self)
+        self.confessions = Confessions(self)
         self.state = State.CONNECTING
         self.on_ready: Callable[[], None] = _nobody
-        self.on_gap: list[Callable[..., Any]] = []
         self._ready = False
         self._was_up = False
         self._rooms_on: dict[str, int] = {}  # channel → rooms here that need it: a shard serves several
@@ -165,7 +157,7 @@ class Cluster:
         """A subscription is confirmed: who waits for it in ``enter_room`` goes on."""
         waiters = self.subscriptions.confirmed(channel, generation, self.now)
         if self.subscriptions.is_confirmed(channel):
-            self.tracking.begin(channel, self.now)
+            self.confessions.begin(channel)
         return go_on(waiters)
 
     def accepted(self, count: int) -> None:
@@ -193,25 +185,27 @@ class Cluster:
         now = self.now
         self.queue.up(now)
         self.membership.up(now)
-        self._hello(self.channels.everyone)
+        self.hello(self.channels.everyone)
         beat = self._beat_if_due(now)  # before the request: it comes back before the answers
         if self._was_up:
-            self._control(self.channels.everyone, Kind.MARKS_REQUEST, MarksRequest())
+            self.confessions.ask_all()
         self._was_up = True
         return beat
 
     def leave(self) -> Any:
         """Say goodbye; what waits is still published. All that waits for other nodes ends; returns work."""
-        self._control(self.channels.everyone, Kind.GOODBYE, Goodbye("server shutting down"))
+        self.control(self.channels.everyone, Kind.GOODBYE, Goodbye("server shutting down"))
         return self.relay.end()
 
-    def _hello(self, channel: str) -> None:
-        self._control(channel, Kind.HELLO, Hello(self._uptime_ms(self.now), VERSION))
+    def hello(self, channel: str) -> None:
+        """Say that this node is there."""
+        self.control(channel, Kind.HELLO, Hello(self._uptime_ms(self.now), VERSION))
 
     def _uptime_ms(self, now: float) -> int:
         return round((now - self.membership.started) * 1_000)
 
-    def _control(self, channel: str, kind: Kind, body: Any) -> None:
+    def control(self, channel: str, kind: Kind, body: Any) -> None:
+        """Let a control message go out, if the broker is there."""
         self.queue.control(channel, kind, encode_body(body))
 
     # --- what is due --------------------------------------------------------------------------------------------------
@@ -224,8 +218,8 @@ class Cluster:
         left = self.subscriptions.tick(now)
         self.queue.expire(now)
         self.sequences.tick(now)
-        events = self.events(self.membership.tick(now))
-        return several(events, self._beat_if_due(now), self.report_gaps(), go_on(left))
+        events = self.events.follow(self.membership.tick(now))
+        return several(events, self._beat_if_due(now), self.confessions.look(), go_on(left))
 
     def _beat_if_due(self, now: float) -> Any:
         number = self.membership.beat(now)
@@ -236,80 +230,10 @@ class Cluster:
         uptime = self._uptime_ms(now)
         for page, marks in enumerate(pages(self.sequences.marks(now)) or [()]):
             beat = Beat(number, uptime, clients if page == 0 else {}, marks, page)
-            self._control(self.channels.everyone, Kind.BEAT, beat)
+            self.control(self.channels.everyone, Kind.BEAT, beat)
         return None
 
-    def tell_marks(self, asker: Origin, channels: tuple[str, ...]) -> None:
-        """Answer a request for marks, on the asker's own channel."""
-        channel = self.channels.node(asker.name)
-        for marks in pages(self.sequences.marks_of(channels or None, self.now)):
-            self._control(channel, Kind.MARKS, Marks(marks))
-
-    def report_gaps(self) -> Any:
-        """Tell the application what was lost since the last time (cluster.md 7)."""
-        gaps = self.tracking.take_gaps()
-        if not gaps:
-            return None
-        lost = sum(gap.count for gap in gaps)
-        works: list[Any] = [Report("warning", f"{lost} operations of other nodes were lost on the way here")]
-        works += [Notify(hook, (gap,)) for gap in gaps for hook in self.on_gap]
-        return several(*works)
-
-    # --- who is there -------------------------------------------------------------------------------------------------
-
-    def events(self, events: Sequence[Event]) -> Any:
-        """What follows from what the membership has found out."""
-        return several(*[EVENTS[type(event)](self, event) for event in events]) if events else None
-
-    def _joined(self, event: Joined) -> Any:
-        # It need not wait for our next beat to know of us; on its own channel, or n nodes would tell n nodes.
-        self._hello(self.channels.node(event.tag))
-        return Report("info", f"node {event.tag} is there")
-
-    def _restarted(self, event: Restarted) -> Any:
-        return several(
-            *self.relay.lost(Origin(event.tag, event.old_epoch)), Report("info", f"node {event.tag} has started anew")
-        )
-
-    def _lost(self, event: Lost) -> Any:
-        self.counters.peers_lost += 1
-        works = self.relay.lost(Origin(event.tag, event.epoch))
-        return several(*works, Report("warning", f"node {event.tag} was not heard of for a lease: it counts as lost"))
-
-    def _left(self, event: Left) -> Any:
-        works = self.relay.lost(Origin(event.tag, event.epoch))
-        return several(*works, Report("info", f"node {event.tag} has left"))
-
-    def _returned(self, event: Returned) -> Any:
-        return Report("info", f"node {event.tag} is there again")
-
-    def _found_twin(self, event: Twin) -> Any:
-        """Another node has our tag. The younger one yields: its clients go, and come back under other sids."""
-        name = self.origin.name
-        if not event.yields:
-            return Report("warning", f"another node runs under this one's tag {name}; it is the younger one and yields")
-        self.subscriptions.drop(self.channels.node(name), self.now)
-        if self.options.random_tag:
-            self.node.sids.draw()  # at once: whoever comes from now on gets a sid that leads here
-        leaving = self.node.engine.close_some(len(self.node.engine.sessions), "server shutting down", 1012)
-        if self.options.random_tag:
-            text = f"another node has drawn the same tag {name}: this one closes its clients and draws another"
-            return several(Report("error", text), *leaving, DrawTag())
-        text = (
-            f"another node runs under the tag {name}, which was set for both: this one serves nobody until it is "
-            "restarted with a tag of its own (tag=, ROOMCAST_TAG, --tag), or with none, which draws one"
-        )
-        return several(Report("error", text), *leaving)
-
-    def _deaf(self, event: Deaf) -> Any:
-        self.counters.deaf += 1
-        if event.again:
-            return ResetBroker()
-        text = "this node does not hear itself through the broker: it is unready, and subscribes everything anew"
-        return several(Report("error", text), ResetBroker())
-
-    def _hears_again(self, _: HearsAgain) -> Any:
-        return Report("info", "this node hears itself through the broker again")
+    # --- health -------------------------------------------------------------------------------------------------------
 
     def unready(self) -> tuple[str, ...]:
         """Why no client should come here (cluster.md 8), in words."""
@@ -349,8 +273,8 @@ class Cluster:
         """The codec by the name that stands in messages. PacketError for one that is not known here."""
         codec = self._codecs.get(name)
         if codec is None:
-            serializer = "default" if name == "json" else name
-            if serializer not in SERIALIZERS:
+            serializer = CODECS.get(name)
+            if serializer is None:
                 raise PacketError("type", "another node uses an encoding that is not known here")
             codec = self._codecs[name] = make_codec(serializer, CodecLimits.from_settings(self.node.settings))
         return codec
@@ -380,23 +304,6 @@ class Cluster:
         counters.measure_subscriptions = lambda: self.subscriptions.confirmed_count
         counters.measure_lag = lambda: self.membership.lag
         counters.measure_pending = lambda: len(self.replies)
-
-
-EVENTS: dict[type[Any], Callable[[Cluster, Any], Any]] = {
-    Joined: Cluster._joined,
-    Restarted: Cluster._restarted,
-    Lost: Cluster._lost,
-    Left: Cluster._left,
-    Returned: Cluster._returned,
-    Twin: Cluster._found_twin,
-    Deaf: Cluster._deaf,
-    HearsAgain: Cluster._hears_again,
-}
-
-
-def pages(marks: list[Mark]) -> list[tuple[Mark, ...]]:
-    """The marks in messages of a bounded size; none for no marks."""
-    return [tuple(marks[at : at + MARKS_PER_PAGE]) for at in range(0, len(marks), MARKS_PER_PAGE)]
 
 
 def go_on(waiters: list[object]) -> Any:

@@ -124,7 +124,7 @@ class Listening:
         if emit.codec == "json" == cluster.codec_name and not emit.attachments:
             try:
                 name = _name_of(_looks(emit.args)[0])
-            except (ValueError, IndexError) as error:  # msgspec's errors are ValueErrors
+            except (ValueError, IndexError, RecursionError) as error:  # msgspec's errors are ValueErrors
                 raise PacketError("json", "another node sent arguments that are none") from error
             check_name(name)
             return emit.args, ()
@@ -156,9 +156,13 @@ class Listening:
             if alone:
                 waiter.tell(Outcome.GONE)
             return None
+        try:
+            body, attachments = self._encoded(emit)
+        except (PacketError, UnencodableError):
+            waiter.tell(Outcome.FAILED, "the node of that client cannot read the question")
+            raise
         question = Question(waiter, "", self._node.engine.deadlines)
         cluster.asked_by[asker, ask.id] = question
-        body, attachments = self._encoded(emit)
         question.asked, work = self._node.ask_members((body, attachments), question, emit.namespace, members)
         if ask.timeout_ms is not None:
             question.limit(ask.timeout_ms / 1_000, cluster.now)
@@ -179,7 +183,12 @@ class Listening:
         waiter = None if join.ask is None else AskedByPeer(self._cluster, envelope.origin, join.ask, True)
         if socket is None:
             return waiter.settle((), KeyError(join.sid)) if waiter is not None else None
-        return self._cluster.calls.join(socket, join.room, waiter if waiter is not None else NOBODY)
+        try:
+            return self._cluster.calls.join(socket, join.room, waiter if waiter is not None else NOBODY)
+        except AddressError as error:
+            if waiter is not None:
+                waiter.settle((), error)
+            raise
 
     def _leave(self, envelope: Envelope, operation: Operation, leave: Leave) -> Any:
         socket = self._node.hub.find(leave.sid, leave.namespace)
@@ -216,7 +225,7 @@ class Listening:
         return work
 
     def _hello(self, envelope: Envelope, hello: Hello, now: float) -> Any:
-        return self._cluster.events(self._cluster.membership.heard_hello(envelope.origin, hello, now))
+        return self._cluster.events.follow(self._cluster.membership.heard_hello(envelope.origin, hello, now))
 
     def _beat(self, envelope: Envelope, beat: Beat, now: float) -> Any:
         cluster = self._cluster
@@ -225,27 +234,21 @@ class Listening:
         if origin == cluster.origin:
             cluster.tracking.tick(cluster.membership.clock)
         else:
-            self._mark(origin, beat.marks)
-        return several(cluster.events(events), cluster.report_gaps())
+            cluster.confessions.hear_marks(origin, beat.marks)
+        return several(cluster.events.follow(events), cluster.confessions.report())
 
     def _goodbye(self, envelope: Envelope, goodbye: Goodbye, now: float) -> Any:
-        return self._cluster.events(self._cluster.membership.heard_goodbye(envelope.origin, goodbye, now))
+        return self._cluster.events.follow(self._cluster.membership.heard_goodbye(envelope.origin, goodbye, now))
 
     def _marks_request(self, envelope: Envelope, request: MarksRequest, now: float) -> Any:
         if envelope.origin != self._cluster.origin:
-            self._cluster.tell_marks(envelope.origin, request.channels)
+            self._cluster.confessions.tell_marks(envelope.origin, request.channels)
 
     def _marks(self, envelope: Envelope, marks: Marks, now: float) -> Any:
         if envelope.origin == self._cluster.origin:
             return None
-        self._mark(envelope.origin, marks.marks)
-        return self._cluster.report_gaps()
-
-    def _mark(self, origin: Any, marks: Any) -> None:
-        cluster = self._cluster
-        for mark in marks:
-            if mark.channel in cluster.subscriptions:
-                cluster.tracking.mark(origin, mark, cluster.membership.clock)
+        self._cluster.confessions.hear_marks(envelope.origin, marks.marks)
+        return self._cluster.confessions.report()
 
     def _probe(self, envelope: Envelope, probe: Probe, now: float) -> Any:
         if envelope.origin == self._cluster.origin:

@@ -130,6 +130,10 @@ class Subscriptions:
         entry = self._channels.get(channel)
         return entry is not None and entry.state in IS_CONFIRMED
 
+    def channels(self) -> list[str]:
+        """All that are subscribed or about to be, lingering ones included."""
+        return list(self._channels)
+
     def since(self, channel: str) -> float | None:
         """When it was confirmed for the first time since it was subscribed, whatever broke meanwhile."""
         entry = self._channels.get(channel)

@@ -97,13 +97,16 @@ class Tracking:
     def __len__(self) -> int:
         return self._count
 
-    def begin(self, channel: str, now: float) -> None:
-        """The subscription is confirmed. Means nothing when it was before: counting goes on through breaks."""
+    def begin(self, channel: str, now: float) -> bool:
+        """The subscription is confirmed; whether for the first time. Counting goes on through breaks."""
         known = self._channels.get(channel)
         if known is None:
             self._channels[channel] = _Channel(channel, now)
         elif known.since == inf:
             known.since = now
+        else:
+            return False
+        return True
 
     def end(self, channel: str) -> None:
         """It is unsubscribed: forget it."""

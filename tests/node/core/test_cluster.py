@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.cluster import MARKS_PER_PAGE, pages
+from roomcast.core.confessions import CHANNELS_PER_REQUEST, MARKS_PER_PAGE, pages
 from roomcast.core.tracking import Gap
 from roomcast.settings import Settings
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.contracts import State, Traits
-from roomcast_brokers.messages import Beat, Hello, Kind, Mark, Marks
+from roomcast_brokers.messages import Beat, Hello, Kind, Mark, Marks, MarksRequest
 from tests.support.world import CLUSTER, Member, World
 
 CHANNELS = Channels(CLUSTER)
@@ -443,7 +443,8 @@ def test_the_tail_is_confessed_by_the_next_beat(world: World) -> None:
 
 def test_after_a_break_everybody_is_asked_for_marks_and_answers_on_the_askers_channel(world: World) -> None:
     a, b, c = world.nodes("aaaa", "bbbb", "cccc")
-    a.emit("hello", to="room")
+    a.emit("hello", to="a room that nobody has here")
+    a.emit("hello")
     world.advance(20)
     taken = len(world.broker.taken)
     b.way.break_off()
@@ -459,12 +460,36 @@ def test_after_a_break_everybody_is_asked_for_marks_and_answers_on_the_askers_ch
     assert [each for each in later if each[2] is Kind.MARKS] == [("aaaa", CHANNELS.node("bbbb"), Kind.MARKS)]
     assert c.cluster.tracking.lost == a.cluster.tracking.lost == 0
     answers = [body for _, _, body in world.published(Kind.MARKS) if isinstance(body, Marks)]
-    assert {mark.channel for mark in answers[0].marks} == {CHANNELS.room("/", "room")}
+    assert {mark.channel for mark in answers[0].marks} == {ALL}, "who asks names the channels it has"
 
 
-def test_the_first_way_up_asks_for_nothing(world: World) -> None:
-    world.nodes("aaaa", "bbbb")
-    assert world.published(Kind.MARKS_REQUEST) == []
+def test_a_request_names_at_most_a_thousand_channels(world: World) -> None:
+    (a,) = world.nodes("aaaa")
+    anna = a.client()
+    for number in range(CHANNELS_PER_REQUEST):
+        a.enter(anna.sid, number)
+    world.advance(10)
+    asked = [body.channels for _, _, body in world.published(Kind.MARKS_REQUEST) if isinstance(body, MarksRequest)]
+    assert max(map(len, asked)) == CHANNELS_PER_REQUEST
+    names = [name for channels in asked for name in channels]
+    assert len(names) == len(set(names)) == CHANNELS_PER_REQUEST + 2
+
+
+def test_a_second_after_its_confirmation_a_channel_gets_a_beginning_to_count_from(world: World) -> None:
+    """Who published before we came, and was silent since, loses nothing of ours unseen, however long the break."""
+    a, b = world.nodes("aaaa", "bbbb")
+    a.emit("before", to="room")
+    world.advance(10)
+    bert = b.client()
+    b.enter(bert.sid, "room")
+    world.advance(10)
+    b.way.break_off()
+    a.emit("missed", to="room")
+    world.advance(10)
+    b.way.restore()
+    world.advance(2)
+    assert bert.heard() == []
+    assert b.gaps == [Gap("aaaa", CHANNELS.room("/", "room"), 1)]
 
 
 def test_what_was_published_before_a_node_came_is_no_loss_of_it(world: World) -> None:

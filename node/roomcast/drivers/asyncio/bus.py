@@ -64,9 +64,9 @@ class Bus:
         self._runtime = runtime
         runtime.look_at_clock()
         if self._used:
-            hooks = self.cluster.on_gap
+            hooks = self.cluster.confessions.on_gap
             self.cluster = self._new_cluster()
-            self.cluster.on_gap = hooks
+            self.cluster.confessions.on_gap = hooks
         self._used = True
         self.cluster.on_ready = self._wake
         self._settled = asyncio.Event()

@@ -65,7 +65,7 @@ class AsyncServer(ServerSurface):
         self.runtime.bus = self.bus
         self.cluster = ClusterView(self.node, lambda: None if self.bus is None else self.bus.cluster)
         if self.bus is not None:
-            self.bus.cluster.on_gap = self.cluster.gap_hooks
+            self.bus.cluster.confessions.on_gap = self.cluster.gap_hooks
 
     @property
     def async_mode(self) -> str:

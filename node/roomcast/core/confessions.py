@@ -1,0 +1,92 @@
+"""What was lost on the way here, and what is told so that others can know what they lost (cluster.md 7)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from roomcast.core.tracking import SLACK
+from roomcast.core.work import Notify, Report, several
+from roomcast_brokers.messages import Kind, Mark, Marks, MarksRequest, Origin
+
+if TYPE_CHECKING:
+    from roomcast.core.cluster import Cluster
+
+# Marks in one message: 1,000 of them are at most 90 KB, far below what a broker message holds.
+MARKS_PER_PAGE = 1_000
+# Channels whose marks are asked for at a time.
+CHANNELS_PER_REQUEST = 1_000
+
+
+class Confessions:
+    """The loss of one node. ``on_gap`` are the application's hooks, each called with every gap."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.on_gap: list[Callable[..., Any]] = []
+        self._cluster = cluster
+        self._fresh: deque[str] = deque()  # channels without a beginning to count from
+
+    def begin(self, channel: str) -> None:
+        """A subscription is confirmed: what is published from now on is not lost silently."""
+        cluster = self._cluster
+        if cluster.tracking.begin(channel, cluster.now):
+            self._fresh.append(channel)
+
+    def look(self) -> Any:
+        """To be called every now and then; returns work.
+
+        A second after its confirmation each channel gets a beginning: how far everybody is who ever published there.
+        What comes next of somebody who published before, and is silent since, could otherwise be lost unseen, if a
+        break hides its marks too.
+        """
+        cluster, fresh = self._cluster, self._fresh
+        asked: list[str] = []
+        while fresh and len(asked) < CHANNELS_PER_REQUEST:
+            since = cluster.subscriptions.since(fresh[0])
+            if since is not None and cluster.membership.clock - since <= SLACK:
+                break
+            channel = fresh.popleft()
+            if since is not None:
+                asked.append(channel)
+        self._ask(asked)
+        return self.report()
+
+    def ask_all(self) -> None:
+        """After a break: how far is everybody, on all channels of this node?"""
+        self._ask(self._cluster.subscriptions.channels())
+
+    def _ask(self, channels: list[str]) -> None:
+        everyone = self._cluster.channels.everyone
+        for at in range(0, len(channels), CHANNELS_PER_REQUEST):
+            request = MarksRequest(tuple(channels[at : at + CHANNELS_PER_REQUEST]))
+            self._cluster.control(everyone, Kind.MARKS_REQUEST, request)
+
+    def tell_marks(self, asker: Origin, channels: tuple[str, ...]) -> None:
+        """Answer a request for marks, on the asker's own channel."""
+        cluster = self._cluster
+        channel = cluster.channels.node(asker.name)
+        for marks in pages(cluster.sequences.marks_of(channels or None, cluster.now)):
+            cluster.control(channel, Kind.MARKS, Marks(marks))
+
+    def hear_marks(self, origin: Origin, marks: tuple[Mark, ...]) -> None:
+        """Somebody tells how far it is; what is not subscribed here is nobody's business."""
+        cluster = self._cluster
+        for mark in marks:
+            if mark.channel in cluster.subscriptions:
+                cluster.tracking.mark(origin, mark, cluster.membership.clock)
+
+    def report(self) -> Any:
+        """Tell the application what was lost since the last time."""
+        gaps = self._cluster.tracking.take_gaps()
+        if not gaps:
+            return None
+        lost = sum(gap.count for gap in gaps)
+        works: list[Any] = [Report("warning", f"{lost} operations of other nodes were lost on the way here")]
+        works += [Notify(hook, (gap,)) for gap in gaps for hook in self.on_gap]
+        return several(*works)
+
+
+def pages(marks: list[Mark]) -> list[tuple[Mark, ...]]:
+    """The marks in messages of a bounded size; none for no marks."""
+    return [tuple(marks[at : at + MARKS_PER_PAGE]) for at in range(0, len(marks), MARKS_PER_PAGE)]
