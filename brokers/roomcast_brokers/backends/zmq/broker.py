@@ -16,7 +16,7 @@ import zmq
 from roomcast_brokers import backoff
 from roomcast_brokers.backends.zmq.addresses import parse
 from roomcast_brokers.backends.zmq.frames import Goodbye, encode
-from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line
+from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line, reason
 from roomcast_brokers.backends.zmq.session import BEAT, Session
 from roomcast_brokers.contracts import Listener, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError
@@ -113,7 +113,7 @@ class ZmqBroker:
         try:
             line = self._line = Line(self._address)
         except zmq.ZMQError as error:
-            self._fail(BrokerUnreachableError(f"no connection to the forwarder: {error.strerror}"))
+            self._fail(BrokerUnreachableError(f"no connection to the forwarder: {reason(error)}"))
             return
         self._session.began(self._made)
         loop.add_reader(line.descriptors[0], self._run)

@@ -20,6 +20,7 @@ import zmq
 from roomcast_brokers.backends.zmq.addresses import Address, parse
 from roomcast_brokers.backends.zmq.folder import ForwarderLock
 from roomcast_brokers.backends.zmq.frames import MAX_FRAME_BYTES
+from roomcast_brokers.backends.zmq.line import reason
 from roomcast_brokers.backends.zmq.switchboard import Peer, Switchboard
 from roomcast_brokers.errors import BrokerClosedError, BrokerError, BrokerURLError
 
@@ -95,10 +96,11 @@ class Forwarder:
                 self._lock.protect()
         except (OSError, UnicodeError, zmq.ZMQError) as error:
             self._end()
-            if getattr(error, "errno", None) == zmq.EADDRINUSE:
-                raise BrokerError("another forwarder, or another program, has this port") from error
-            why = getattr(error, "strerror", None) or "its name cannot be"
-            raise BrokerURLError(f"no forwarder can be here: {why}") from error
+            if isinstance(error, zmq.ZMQError):
+                if error.errno == zmq.EADDRINUSE:
+                    raise BrokerError("another forwarder, or another program, has this port") from error
+                raise BrokerURLError(f"no forwarder can be here: {reason(error)}") from error
+            raise BrokerURLError("no forwarder can be here: there is no such host") from error
 
     def start(self) -> None:
         """Bind and run in a thread. Raises as :meth:`bind`."""

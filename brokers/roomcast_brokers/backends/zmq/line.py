@@ -72,6 +72,11 @@ def context() -> _Context:
         return _Process.context
 
 
+def reason(error: zmq.ZMQError) -> str:
+    """What is wrong, in the system's words alone: the error itself names the address."""
+    return zmq.strerror(error.errno or 0)
+
+
 class Line:
     """See the module. ``descriptors`` are those to watch: that of the messages, and that of the connection's end."""
 

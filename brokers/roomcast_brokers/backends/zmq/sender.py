@@ -15,7 +15,7 @@ import zmq
 
 from roomcast_brokers.backends.zmq.addresses import parse
 from roomcast_brokers.backends.zmq.frames import Goodbye, check_message, encode
-from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line
+from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line, reason
 from roomcast_brokers.backends.zmq.session import Phase, Session
 from roomcast_brokers.contracts import State
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, SendError
@@ -52,8 +52,8 @@ class ZmqSender:
             self._wait(self._is_settled, deadline)
         except (BrokerUnreachableError, zmq.ZMQError) as error:
             self._drop()
-            text = error.strerror if isinstance(error, zmq.ZMQError) else str(error)
-            raise SendError(text or "the forwarder cannot be reached", accepted=self._accepted) from error
+            text = reason(error) if isinstance(error, zmq.ZMQError) else str(error)
+            raise SendError(text, accepted=self._accepted) from error
         except BaseException:
             # whatever came in between: later answers must not be taken for those to the next messages
             self._drop()
@@ -112,10 +112,11 @@ class ZmqSender:
         assert line is not None
         assert selector is not None
         while True:
+            broken = line.broken()  # asked first: what came before the end counts
             self._pump(line)
             if done():
                 return
-            if line.broken():
+            if broken:
                 raise BrokerUnreachableError("the connection to the forwarder has ended, or could not be made")
             left = deadline - monotonic()
             if left <= 0:
