@@ -18,6 +18,7 @@ from roomcast.exceptions import (
     SocketIOError,
     TooManyPendingError,
 )
+from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast_brokers.codec import encode_body
 from roomcast_brokers.errors import MessageTooLargeError
 from roomcast_brokers.messages import Answer, Ask, Kind, Origin, Outcome
@@ -83,7 +84,7 @@ def error_of(outcome: int, text: str) -> Exception:
     if outcome == Outcome.GONE:
         return DisconnectedError("there is no such client, or it has gone")
     if outcome == Outcome.TIMED_OUT:
-        return DisconnectedError("the client did not answer in time")
+        return CallTimeoutError("the client did not answer in time")
     if outcome == Outcome.TOO_LARGE:
         return AnswerTooLargeError("the client's answer does not fit into one message between nodes")
     if outcome == Outcome.REFUSED:
@@ -163,6 +164,5 @@ def publish_answer(cluster: Cluster, asker: Origin, answer: Answer) -> None:
     try:
         cluster.queue.put(channel, Kind.ANSWER, encode_body(answer), cluster.now)
     except MessageTooLargeError:
-        cluster.counters.ask_ends.count("too_large")
         small = Answer(answer.id, answer.epoch, Outcome.TOO_LARGE)
         cluster.queue.put(channel, Kind.ANSWER, encode_body(small), cluster.now)
