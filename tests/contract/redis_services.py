@@ -74,7 +74,7 @@ class ClusterService(Service):
     restarts_slowly = True
 
     def __init__(self) -> None:
-        self.cluster = Cluster()
+        self.cluster = Cluster(password="secret")
 
     def url(self) -> str:
         return self.cluster.url

@@ -102,11 +102,12 @@ def _sentinel(master: RedisServer, password: str | None) -> RedisServer:
 class Cluster:
     """Three masters that share the slots, without replicas."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, password: str | None = None) -> None:
         self.servers = [
             RedisServer(
                 *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"),
                 *("--cluster-node-timeout", str(DEAD_AFTER), "--cluster-require-full-coverage", "no"),
+                password=password,
             )
             for _ in range(3)
         ]
@@ -114,7 +115,10 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+        password = self.servers[0].password
+        return f"redis+cluster://{f':{password}@' if password else ''}" + ",".join(
+            f"127.0.0.1:{server.port}" for server in self.servers
+        )
 
     def start(self) -> None:
         """Run, with each slot served."""
