@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -105,6 +105,17 @@ class AsyncPublisher(Protocol):
         """End for good: what was handed over is written (2 s at most), connections end, the state becomes CLOSED.
 
         The listener hears nothing after that. May be called twice, and without ``open``.
+        """
+
+
+@runtime_checkable
+class PublishesBatches(Protocol):
+    """An ability that some back ends for an event loop have: for who hands over at once what a whole turn has made."""
+
+    def publish_batch(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """As :meth:`AsyncPublisher.publish` for each (channel, payload), in order; but written now, in one go.
+
+        It spares the loop one turn. What raises, raises before anything of it is handed over.
         """
 
 

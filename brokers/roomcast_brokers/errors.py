@@ -10,7 +10,7 @@
     ├── UnencodableError (TypeError)        the application's: data that cannot be put on the wire
     ├── MessageTooLargeError (ValueError)   the application's: more than one broker message may hold
     ├── KeyRingError (ValueError)           the operator's: keys that cannot sign
-    ├── EnvelopeError                       a peer's, or a stranger's: bytes that are no message for us; says why in a word
+    ├── EnvelopeError                       a peer's, or a stranger's: bytes that are no message for us
     ├── BrokerUnreachableError (ConnectionError)   nobody's here: the broker is away; trying again later may help
     │   └── SendError                       the same, and how much of what was to be sent is surely there
     └── BrokerClosedError                   the caller's: used before open() or after close()

@@ -1,8 +1,8 @@
 """Everything that travels between processes, as frozen values (cluster.md 2, 3, 8, 9).
 
-An :class:`Envelope` holds operations. An :class:`Operation` holds the body of its kind as MessagePack that is not decoded
-yet: a node that ignores it does not pay for it, and one that forwards it does not encode it again. On the wire every
-struct is an array; what stands behind its last known element is from a newer minor version and is ignored.
+An :class:`Envelope` holds operations. An :class:`Operation` holds the body of its kind as MessagePack that is not
+decoded yet: a node that ignores it does not pay for it, and one that forwards it does not encode it again. On the wire
+every struct is an array; what stands behind its last known element is from a newer minor version and is ignored.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
 class Emit(msgspec.Struct, frozen=True, array_like=True):
     """An event for clients. ``rooms`` None and ``sids`` empty is everybody; both empty is nobody.
 
-    ``args`` is what ``codec`` made of [event, …arguments], without the packet's head, which each node adds. The receivers
-    are the union of rooms and sids, less both exceptions.
+    ``args`` is what ``codec`` made of [event, …arguments], without the packet's head, which each node adds. The
+    receivers are the union of rooms and sids, less both exceptions.
     """
 
     packet_type: int  # 2: EVENT; Socket.IO's number, so that other packets may come later
@@ -170,7 +170,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """How far a counter is: ``last`` its newest number, ``before`` what that was ``since_ms`` ago (0: it is younger)."""
+    """How far a counter is: ``last`` its newest number, ``before`` what it was ``since_ms`` ago (0: it is younger)."""
 
     channel: str
     gen: int

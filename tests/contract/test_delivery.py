@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, PublishesBatches
 from roomcast_brokers.errors import MessageTooLargeError
 from tests.contract.members import Ground
 
@@ -66,6 +66,25 @@ async def test_the_largest_message_passes_and_one_byte_more_does_not(ground: Gro
         await publisher.until(lambda heard: heard.accepted_count == 2)
         await publisher.settled()
         assert publisher.heard.accepted_count == 5  # the settling took three
+
+
+async def test_a_batch_keeps_its_place_and_is_handed_over_whole_or_not_at_all(ground: Ground) -> None:
+    """Where a back end has the ability."""
+    channel = ground.channel()
+    async with ground.members(1) as (member,):
+        broker = member.broker
+        if not isinstance(broker, PublishesBatches):
+            return
+        await member.hear_of(channel)
+        member.publish(channel, b"1")
+        broker.publish_batch([(channel, b"2"), (channel, b"3")])
+        with pytest.raises(MessageTooLargeError):
+            broker.publish_batch([(channel, b"not this"), (channel, bytes(MAX_MESSAGE_BYTES + 1))])
+        broker.publish_batch([])
+        member.publish(channel, b"4")
+        broker.publish_batch([(channel, b"5")])
+        assert await member.received(channel, 5) == [b"1", b"2", b"3", b"4", b"5"]
+        await member.until(lambda heard: heard.accepted_count == 5)
 
 
 async def test_a_publisher_hears_itself(ground: Ground) -> None:

@@ -1,4 +1,4 @@
-"""What follows when a node comes, goes, returns or has our name, and when we do not hear ourselves (cluster.md 1, 8)."""
+"""What follows when a node comes, goes, returns or has our name, and when we are deaf (cluster.md 1, 8)."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.cluster import Cluster, ClusterOptions
 from roomcast.core.node import Node
-from roomcast_brokers.contracts import AsyncBroker, State
+from roomcast_brokers.contracts import AsyncBroker, PublishesBatches, State
 from roomcast_brokers.errors import BrokerUnreachableError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Bus:
         self._broker: AsyncBroker | None = None
         self._runtime: Runtime | None = None
         self._settled: asyncio.Event | None = None  # the broker is up, or known to be away
+        self._publish_batch: Callable[[Sequence[tuple[str, bytes]]], None] | None = None
         self._flushing = False
         self._unreachable = False
         self._used = False
@@ -71,6 +72,7 @@ class Bus:
         self.cluster.on_ready = self._wake
         self._settled = asyncio.Event()
         broker = self._broker = self._make_broker()
+        self._publish_batch = broker.publish_batch if isinstance(broker, PublishesBatches) else None
         self.cluster.start()
         broker.open(self)
         self._flush()
@@ -122,10 +124,15 @@ class Bus:
                 broker.unsubscribe(change.channel)
             else:
                 broker.subscribe(change.channel, change.generation)
-        publish = broker.publish
+        messages = self.cluster.take_messages()
+        if not messages:
+            return
         try:
-            for channel, payload in self.cluster.take_messages():
-                publish(channel, payload)
+            if self._publish_batch is not None:
+                self._publish_batch(messages)
+            else:
+                for channel, payload in messages:
+                    broker.publish(channel, payload)
         except BrokerUnreachableError:
             # It has gone in this very turn; the cluster hears of that, and retries everything taken.
             logger.debug("the broker went away while messages were handed over")
