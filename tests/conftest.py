@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 LONGEST_TEST = 60.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
-"""Seconds after which an async test has failed."""
+"""Seconds after which an async test has failed, unless it is of those that take as long as they take (``faults``)."""
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -62,14 +62,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     way = arguments.get("way", arguments.get("flavour"))
+    longest = None if pyfuncitem.get_closest_marker("faults") else LONGEST_TEST
     with asyncio.Runner(loop_factory=LOOPS[way.loop if way else "uvloop"]) as runner:
-        runner.run(_bounded(pyfuncitem.obj, arguments))
+        runner.run(_bounded(pyfuncitem.obj, arguments, longest))
     return True
 
 
-async def _bounded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+async def _bounded(test: Callable[..., Any], arguments: dict[str, Any], longest: float | None) -> None:
     """Run the test within its time; what nobody caught in a task or a callback fails it as well."""
     uncaught: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
-    await asyncio.wait_for(test(**arguments), LONGEST_TEST)
+    await asyncio.wait_for(test(**arguments), longest)
     assert not uncaught, uncaught

@@ -1,0 +1,96 @@
+"""F01, F04: a node that publishes and hears nothing: red, counted, one line in the log, and mended by itself.
+
+The way in which it falls deaf is invisible to it: what Redis sends on its subscribing connection is swallowed.
+"""
+
+from __future__ import annotations
+
+import time  # time: measures how soon it is noticed
+from typing import Any
+
+import pytest
+
+from tests.support.fault_cluster import PUBLISHES, SUBSCRIBES, FaultCluster, FaultNode
+from tests.support.fault_results import Results
+from tests.support.referee import Member, Referee, eventually
+from tests.support.tcp_proxy import Way
+
+RED_WITHIN = 5.0  # three beats, and what is left of the one before
+ERROR = "this node does not hear itself"
+
+
+async def errors(member: Member, since: float) -> list[str]:
+    """What the node has logged as errors since then."""
+    journal: list[list[Any]] = (await member.look())["journal"]
+    return [text for at, level, text in journal if level == "ERROR" and at > since]
+
+
+async def deaf_count(node: FaultNode) -> int:
+    return (await node.metrics())["deaf_total"]
+
+
+@pytest.mark.parametrize("judged", [False, pytest.param(True, marks=pytest.mark.faults)])
+async def test_a_deaf_node_turns_red_and_mends_itself(cluster: FaultCluster, judged: bool, results: Results) -> None:
+    deaf, *others = cluster.nodes
+    assert deaf.proxy is not None
+    async with Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        before = await deaf_count(deaf)
+        referee.talk()
+        since = time.monotonic()
+        deaf.proxy.swallow(frozenset({Way.TO_CLIENT}), SUBSCRIBES)
+        seen = []
+
+        async def noticed() -> bool:
+            seen.append(await deaf.readiness())
+            return await deaf_count(deaf) > before
+
+        await eventually(noticed, "a node that hears nothing does not notice")
+        took = time.monotonic() - since
+        # While new connections carry nothing either it cannot be mended, and tells that once, not every three seconds.
+        await referee.everybody_hears(among=others)
+        deaf.proxy.heal()
+        await referee.everybody_hears()
+        await referee.settled()
+        found = await errors(referee.members[deaf], since)
+        assert len([text for text in found if text.startswith(ERROR)]) == 1, found
+        assert (await deaf.readiness()).status == "ready"
+    if judged:
+        results.add("F04", "what Redis sends to one node of three is swallowed", f"red after {took:.1f} s, then mended")
+        assert took <= RED_WITHIN
+
+
+async def test_a_deaf_node_is_unready_until_it_hears(cluster: FaultCluster) -> None:
+    """The connection can be made anew; only what is published is swallowed. So it is up and red, again and again."""
+    deaf = cluster.nodes[0]
+    assert deaf.proxy is not None
+    async with Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        deaf.proxy.swallow(frozenset({Way.TO_SERVER}), PUBLISHES)
+
+        async def red() -> bool:
+            readiness = await deaf.readiness()
+            return readiness.code == 503 and "hear itself" in "".join(readiness.reasons)
+
+        await eventually(red, "a node that cannot publish says it is ready")
+        deaf.proxy.heal()
+
+        async def green() -> bool:
+            return (await deaf.readiness()).status == "ready"
+
+        await eventually(green, "a node that hears itself again stays red")
+        await referee.everybody_hears()
+        await referee.settled()
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "normal"])
+async def test_connections_killed_by_redis_are_made_anew(cluster: FaultCluster, kind: str) -> None:
+    async with Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        before = [(await node.metrics())["broker_reconnects_total"] for node in cluster.nodes]
+        referee.talk()
+        assert cluster.redis.client_kill(kind) >= len(cluster.nodes)
+        await referee.everybody_hears()
+        await referee.settled()
+        after = [(await node.metrics())["broker_reconnects_total"] for node in cluster.nodes]
+        assert all(new > old for old, new in zip(before, after, strict=True))

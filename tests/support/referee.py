@@ -1,0 +1,427 @@
+"""The referee of fault tests: the same traffic and the same checks, whatever goes wrong meanwhile.
+
+**Traffic.** Every message carries (emitter, room, number). Each node has one *member*: a client that is in all rooms,
+that tells its node what to emit, and that keeps all it receives. So each room has one member on each node, and what a
+node misses of others and what its member misses are the same number.
+
+**Checks**, always on: nothing is received that was not sent (I1), nor in a room one is not in (I2), nor twice (I3), nor
+in another order than sent (I4). What a node's own emits bring its member is complete, whatever became of the broker.
+
+**Loss** (I8), by :meth:`Referee.settled`: what each member missed is what its node has confessed, minus what it
+recanted, plus what the publishers have dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Self
+
+import msgspec
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.fault_cluster import FaultNode, Metrics
+from tests.support.patience import PATIENCE
+from tests.support.raw_client import RawSocketIO
+from tests.support.raw_engine import RawWebSocket
+
+Flow = tuple[str, str | None]
+"""(emitter, room): what has an order. No room: everybody."""
+
+EVERYBODY = None
+LONG = 3 * PATIENCE
+LOOK_AGAIN = 0.1
+"""Seconds between two looks at what nodes report."""
+SEVERAL_BEATS = 4.5
+TURN = 0.02
+"""Seconds between two batches of traffic."""
+SAID = '42["m",'
+ONLY_IN_USE = {"asks", "asked_by", "acks", "held", "unconnected", "polls", "assemblies", "rooms_on"}
+"""Tables of a node that are empty when nobody does anything (:meth:`AsyncServer.census`)."""
+
+
+class Fault(AssertionError):
+    """What must not happen has happened; the message says what."""
+
+
+class Member:
+    """A client of one node. Whatever it receives of the traffic is judged by ``hear`` at once."""
+
+    def __init__(self, client: RawSocketIO, node: FaultNode) -> None:
+        self.node = node
+        self.sid = client.sids["/"]
+        self.tag = self.sid[:4]
+        self.gone = asyncio.Event()
+        self.hear: Callable[[Sequence[Any], float], None] = lambda message, at: None
+        self.answer: Callable[[Any], Any] = lambda value: value
+        """What it answers to ``ask``; :data:`NOTHING` for no answer."""
+        self.asked: Counter[str] = Counter()
+        self.others: list[list[Any]] = []
+        """Events other than the traffic."""
+        self._client = client
+        assert isinstance(client.transport, RawWebSocket)
+        self._connection = client.transport.connection
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._next = 0
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def join(cls, node: FaultNode, rooms: Iterable[str] = ()) -> Self:
+        """Connect to the node, and enter rooms."""
+        client = await RawSocketIO.open(node.url)
+        await client.connect("/")
+        member = cls(client, node)
+        if rooms:
+            await member.call("enter", list(rooms))
+        return member
+
+    async def call(self, event: str, *args: Any, timeout: float | None = LONG) -> Any:
+        """Send an event to the node; returns what its handler returned."""
+        self._next += 1
+        answer = self._calls[self._next] = asyncio.get_running_loop().create_future()
+        await self._connection.send(f"42{self._next}{json.dumps([event, *args])}")
+        async with asyncio.timeout(timeout):
+            return await answer
+
+    async def tell(self, event: str, *args: Any) -> None:
+        """Send an event and wait for nothing."""
+        await self._connection.send(f"42{json.dumps([event, *args])}")
+
+    async def look(self) -> dict[str, Any]:
+        """What the node knows (``look`` of tests/faults/application.py)."""
+        found: dict[str, Any] = await self.call("look")
+        return found
+
+    async def close(self) -> None:
+        """Leave, or vanish where the node does not answer."""
+        self._reading.cancel()
+        with contextlib.suppress(ConnectionClosed, TimeoutError, OSError):
+            if self.node.alive and not self.node.frozen:
+                await self._client.close()
+        self._client.abort()
+
+    def vanish(self) -> None:
+        """End without a word."""
+        self._client.abort()
+
+    async def _read(self) -> None:
+        recv = self._connection.recv
+        try:
+            while True:
+                packet = await recv()
+                if isinstance(packet, str):
+                    await self._take(packet)
+        except ConnectionClosed:
+            self.gone.set()
+            for answer in self._calls.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionError("the node has gone"))
+                    answer.exception()  # whoever waits still gets it
+
+    async def _take(self, packet: str) -> None:
+        if packet.startswith(SAID):
+            self.hear(json.loads(packet[2:])[1:], time.monotonic())
+        elif packet == "2":
+            await self._connection.send("3")
+        elif packet.startswith("43"):
+            number, _, _ = packet[2:].partition("[")
+            answer = self._calls.pop(int(number))
+            values = json.loads(packet[2 + len(number) :])
+            if not answer.done():
+                answer.set_result(values[0] if values else None)
+        elif packet.startswith("42"):
+            number, _, _ = packet[2:].partition("[")
+            event, *args = json.loads(packet[2 + len(number) :])
+            if event == "ask":
+                self.asked[json.dumps(args[0])] += 1
+                answered = self.answer(args[0])
+                if answered is not NOTHING and number:
+                    await self._connection.send(f"43{number}{json.dumps([answered])}")
+            else:
+                self.others.append([event, *args])
+
+
+NOTHING: Any = object()
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], what: str, timeout: float = LONG) -> None:
+    """Look again and again until ``condition`` holds."""
+    deadline = time.monotonic() + timeout
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise Fault(f"in vain after {timeout:g} s: {what}")
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+class _Heard:
+    """What one member has received of one flow."""
+
+    __slots__ = ("count", "first", "last")
+
+    def __init__(self, first: int) -> None:
+        self.first = first  # numbers up to this were sent before it came
+        self.last = first
+        self.count = 0
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """Of one node: what its member missed of other nodes, and how much of that was confessed, and by whom."""
+
+    missing: int
+    lost: int
+    recanted: int
+    dropped: int
+    beside: int
+    """Of ``lost``, what is no traffic (answers between nodes), or of emitters that were killed."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.missing == self.lost - self.recanted - self.beside + self.dropped
+
+
+class Referee:
+    """Watches nodes for the length of an ``async with`` block. ``rooms`` are those of the members, None: everybody."""
+
+    def __init__(self, nodes: Sequence[FaultNode], rooms: Sequence[str | None] = ("one", "two", EVERYBODY)) -> None:
+        self.nodes = list(nodes)
+        self.rooms = list(rooms)
+        self.members: dict[FaultNode, Member] = {}
+        self.sent: Counter[Flow] = Counter()
+        self.faults: list[str] = []
+        self.arrived: dict[FaultNode, dict[str, float]] = {}
+        """When each node's member received the latest message of each other node."""
+        self.excused: set[str] = set()
+        """Emitters whose last messages may be missing unconfessed: those killed."""
+        self.thorough = False
+        """Whether :meth:`settled` looks once more, later: nothing may be confessed that was not missed."""
+        self.padding = 0
+        """Bytes added to each message."""
+        self._heard: dict[FaultNode, dict[Flow, _Heard]] = {}
+        self._since: dict[FaultNode, tuple[Metrics, int]] = {}
+        self._talking: asyncio.Task[None] | None = None
+        self._outsiders: list[Member] = []
+
+    async def __aenter__(self) -> Self:
+        await self._whole()
+        await asyncio.gather(*(self.join(node) for node in self.nodes))
+        outsider = await Member.join(self.nodes[-1])
+        outsider.hear = self._hear_outside
+        self._outsiders.append(outsider)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self.quiet()
+        elif self._talking is not None:
+            self._talking.cancel()
+        members = [*self.members.values(), *self._outsiders]
+        await asyncio.gather(*(member.close() for member in members))
+        if kind is None:
+            self.check()
+            await asyncio.gather(*(self._residue(node) for node in self.nodes if node.alive))
+
+    async def _whole(self) -> None:
+        """Wait until all nodes know each other."""
+        for node in self.nodes:
+
+            async def knows_all(node: FaultNode = node) -> bool:
+                metrics = await node.metrics()
+                return bool(metrics["broker_up"]) and metrics["peers"] == len(self.nodes) - 1
+
+            await eventually(knows_all, "a node does not know the others")
+
+    async def _residue(self, node: FaultNode) -> None:
+        """Nothing is left of what was going on (I10)."""
+
+        async def is_quiet() -> bool:
+            metrics = await node.metrics()
+            return not any(metrics[name] for name in ("clients", "pending_acks", "publish_buffer_bytes"))
+
+        await eventually(is_quiet, "a node has clients, answers or messages that wait, after all have gone")
+        last = await Member.join(node)
+        census = (await last.look())["census"]
+        await last.close()
+        left = {name: count for name, count in census.items() if count and name in ONLY_IN_USE}
+        if left or census["sessions"] != 1:
+            raise Fault(f"of what is over this is left: {census}")
+
+    # --- members ------------------------------------------------------------------------------------------------------
+
+    async def join(self, node: FaultNode) -> Member:
+        """Put a member on a node. While nothing is being said, or its losses cannot be told."""
+        member = await Member.join(node, [room for room in self.rooms if room is not None])
+        heard: dict[Flow, _Heard] = {}
+        for flow, sent in self.sent.items():
+            heard[flow] = _Heard(sent)
+        self._heard[node] = heard
+        self.arrived[node] = {}
+        member.hear = lambda message, at: self._hear(node, message, at)
+        self._since[node] = await node.metrics(), len((await member.look())["gaps"])
+        self.members[node] = member
+        return member
+
+    async def leave(self, node: FaultNode) -> None:
+        """Take a node out of the game: it is dead, or its member has gone."""
+        member = self.members.pop(node)
+        if not node.alive:
+            self.excused.add(member.tag)
+        await member.close()
+
+    def _hear(self, node: FaultNode, message: Sequence[Any], at: float) -> None:
+        emitter, room, number, _ = message
+        flow = (emitter, room)
+        who = f"the member on {self.members[node].tag if node in self.members else 'a node'}"
+        if not 0 < number <= self.sent[flow]:
+            self.faults.append(f"{who} received number {number} of {flow}, of which {self.sent[flow]} were sent")
+            return
+        heard = self._heard[node].get(flow)
+        if heard is None:
+            heard = self._heard[node][flow] = _Heard(0)
+        if number <= heard.last:
+            self.faults.append(
+                f"{who} received number {number} of {flow} after number {heard.last}: twice or disordered"
+            )
+            return
+        heard.last = number
+        heard.count += 1
+        self.arrived[node][emitter] = at
+
+    def _hear_outside(self, message: Sequence[Any], at: float) -> None:
+        if message[1] is not EVERYBODY:
+            self.faults.append(f"a client that is in no room received a message of room {message[1]!r}")
+
+    # --- traffic ------------------------------------------------------------------------------------------------------
+
+    async def say(self, node: FaultNode, count: int = 1, rooms: Sequence[str | None] | None = None) -> None:
+        """Have a node emit so many messages to each room."""
+        member = self.members[node]
+        batch = []
+        for room in self.rooms if rooms is None else rooms:
+            first = self.sent[member.tag, room] + 1
+            self.sent[member.tag, room] += count
+            batch.append([room, first, count, self.padding])
+        with contextlib.suppress(ConnectionClosed):
+            await member.tell("say", batch)
+
+    def talk(self, per_second: float = 50.0) -> None:
+        """Have all nodes emit to all rooms, so many messages a second each, until :meth:`quiet`."""
+        assert self._talking is None
+        self._talking = asyncio.create_task(self._talk(per_second))
+
+    async def _talk(self, per_second: float) -> None:
+        loop = asyncio.get_running_loop()
+        began, said = loop.time(), 0
+        while True:
+            due = int((loop.time() - began) * per_second)
+            for node in [node for node in self.members if node.alive] if due > said else ():
+                await self.say(node, due - said)
+            said = due
+            await asyncio.sleep(TURN)
+
+    async def quiet(self) -> None:
+        """Have nobody say anything more; returns when all that live have emitted what they were told."""
+        talking, self._talking = self._talking, None
+        if talking is not None:
+            talking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await talking
+        await asyncio.gather(
+            *(member.call("say", []) for node, member in self.members.items() if node.alive and not node.frozen)
+        )
+
+    async def everybody_hears(self, timeout: float = LONG, among: Iterable[FaultNode] | None = None) -> None:
+        """Wait until each member hears each other node again, from now on. There must be traffic, or there is."""
+        since = time.monotonic()
+        nodes = list(self.members if among is None else among)
+        tags = {self.members[node].tag for node in nodes}
+
+        def missing() -> list[str]:
+            return [
+                f"{self.members[node].tag} does not hear {tag}"
+                for node in nodes
+                for tag in tags - {self.members[node].tag}
+                if self.arrived[node].get(tag, 0.0) < since
+            ]
+
+        deadline = since + timeout
+        while missing():
+            if time.monotonic() > deadline:
+                raise Fault(f"after {timeout:g} s: {'; '.join(missing())}")
+            if self._talking is None:
+                await asyncio.gather(*(self.say(node) for node in nodes))
+            await asyncio.sleep(LOOK_AGAIN / 2)
+
+    # --- checks -------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Nothing was received that should not have been (I1 to I4)."""
+        if self.faults:
+            raise Fault(f"{len(self.faults)} faults, first: " + "; ".join(self.faults[:5]))
+
+    def missed(self, node: FaultNode, own: bool) -> int:
+        """How much the node's member has missed so far: of its own node, or of the others."""
+        tag = self.members[node].tag
+        missing = 0
+        for flow, sent in self.sent.items():
+            if (flow[0] == tag) is own and flow[0] not in self.excused:
+                heard = self._heard[node].get(flow)
+                missing += sent if heard is None else sent - heard.first - heard.count
+        return missing
+
+    def received(self, node: FaultNode, emitter: str) -> int:
+        """How many messages of ``emitter`` the node's member has received."""
+        return sum(heard.count for flow, heard in self._heard[node].items() if flow[0] == emitter)
+
+    async def losses(self) -> dict[FaultNode, Loss]:
+        """What is missing, and what was confessed."""
+        nodes = [node for node in self.members if node.alive]
+        missing = {node: self.missed(node, own=False) for node in nodes}
+        found = dict(zip(nodes, await asyncio.gather(*(node.metrics() for node in nodes)), strict=True))
+        looks = await asyncio.gather(*(self.members[node].look() for node in nodes))
+
+        def grown(node: FaultNode, name: str) -> int:
+            return found[node][name] - self._since[node][0][name]
+
+        def beside(node: FaultNode, gaps: Sequence[Sequence[Any]]) -> int:
+            new = gaps[self._since[node][1] :]
+            return sum(count for origin, channel, count in new if ":node:" in channel or origin in self.excused)
+
+        return {
+            node: Loss(
+                missing[node],
+                grown(node, "messages_lost_total"),
+                grown(node, "messages_recanted_total"),
+                sum(grown(other, "publish_dropped_total") for other in nodes if other is not node),
+                beside(node, look["gaps"]),
+            )
+            for node, look in zip(nodes, looks, strict=True)
+        }
+
+    async def settled(self, timeout: float = LONG) -> dict[FaultNode, Loss]:
+        """End the traffic and see that loss confessed is loss observed, on each node (I8). Nothing local is missing.
+
+        What was lost last is known with the beats that follow, so this takes up to some seconds.
+        """
+        await self.quiet()
+        deadline = time.monotonic() + timeout
+        while (found := await self.losses()) and (trouble := self._disagreement(found)):
+            if time.monotonic() > deadline:
+                raise Fault(trouble)
+            await asyncio.sleep(LOOK_AGAIN)
+        if self.thorough:
+            await asyncio.sleep(SEVERAL_BEATS)
+            if trouble := self._disagreement(await self.losses()):
+                raise Fault(f"later: {trouble}")
+        self.check()
+        return found
+
+    def _disagreement(self, found: dict[FaultNode, Loss]) -> str:
+        local = {self.members[node].tag: self.missed(node, own=True) for node in found}
+        if all(loss.agrees for loss in found.values()) and not any(local.values()):
+            return ""
+        told = {self.members[node].tag: loss for node, loss in found.items()}
+        return f"loss reported is not loss observed: {told}; missing of their own: {local}"
