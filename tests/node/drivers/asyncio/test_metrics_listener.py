@@ -108,13 +108,10 @@ async def test_where_the_port_is_taken_the_next_free_one_serves(neighbours: tupl
             assert (await request(url(second, "/healthz"))).status == 200
 
 
-async def test_where_none_is_free_the_range_is_named(
-    neighbours: tuple[socket.socket, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_where_none_is_free_the_range_is_named(neighbours: tuple[socket.socket, int]) -> None:
     taken, port = neighbours
-    monkeypatch.setattr(metrics_listener, "MORE_PORTS", 0)
     with taken, pytest.raises(SettingsError, match=f"no port from {port} to {port}"):
-        await serve_metrics(port, counters=Counters(), readiness=ready)
+        await serve_metrics(port, counters=Counters(), readiness=ready, more_ports=0)
 
 
 async def test_a_host_that_is_not_ours_is_an_error_at_once() -> None:
