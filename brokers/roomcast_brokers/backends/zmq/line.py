@@ -25,6 +25,10 @@ HIGH_WATER_FRAMES: Final = 32
 # A goodbye, and what was handed over before it, may still be written when the line has been closed.
 LINGER_MS: Final = 500
 
+# When libzmq would connect again by itself: an hour later, when the line has long been closed. (Forbidden, -1, it throws
+# away with the connection what has come over it and was not read yet.)
+NEVER_MS: Final = 3_600_000
+
 _ENDS = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
@@ -82,7 +86,7 @@ class Line:
 
     def __init__(self, address: Address) -> None:
         self._socket = context().socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER_FRAMES)
         self._socket.setsockopt(zmq.RCVHWM, HIGH_WATER_FRAMES)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
