@@ -168,8 +168,8 @@ class Delivery:
             now = monotonic()
             self._box.up(now)
             self._tick(now)
-            if mark:
-                self._box.mark(now)
+            if mark or self._attempts.reached is False:
+                self._box.mark(now)  # after an outage at once: nodes have missed something as well
             messages = self._box.take(now)
         if messages:
             self._sender.send(messages)

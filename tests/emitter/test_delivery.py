@@ -217,6 +217,19 @@ def test_after_an_outage_in_which_all_was_lost_the_marks_still_come(broker: Fake
         broker.until(lambda broker: broker.marks())
 
 
+def test_what_comes_first_after_an_outage_are_what_waited_and_the_marks(emitter: Emitter, broker: FakeBroker) -> None:
+    emitter.emit("e", 1, to="room")
+    broker.up = False
+    broker.cut()
+    emitter.emit("e", 2, to="room")
+    sent = len(broker.messages)
+    broker.up = True
+    broker.until(lambda broker: broker.marks())
+    (first, _), (second, _), *_ = broker.messages[sent:]
+    assert first != second == "socketio:all"
+    assert broker.marks()[0].marks[0].last == 2
+
+
 def test_an_emit_may_be_made_by_a_handler_of_the_log(broker: FakeBroker) -> None:
     class Emits(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
