@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from roomcast.core.membership import MAX_PEERS
 from roomcast.core.tracking import SLACK
 from roomcast.core.work import Notify, Report, several
 from roomcast_brokers.messages import Kind, Mark, Marks, MarksRequest, Origin
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MARKS_PER_PAGE = 1_000
 # Channels whose marks are asked for at a time.
 CHANNELS_PER_REQUEST = 1_000
+# Peers that are remembered as asked after a break; as many as there can be.
+MAX_ASKED = MAX_PEERS
 
 
 class Confessions:
@@ -26,6 +29,7 @@ class Confessions:
         self.on_gap: list[Callable[..., Any]] = []
         self._cluster = cluster
         self._fresh: deque[str] = deque()  # channels without a beginning to count from
+        self._asked: dict[Origin, None] = {}  # peers that there were after a break of ours, the latest last
 
     def begin(self, channel: str) -> None:
         """A subscription is confirmed: what is published from now on is not lost silently."""
@@ -49,18 +53,31 @@ class Confessions:
             channel = fresh.popleft()
             if since is not None:
                 asked.append(channel)
-        self._ask(asked)
+        self._ask(asked, cluster.channels.everyone)
         return self.report()
 
     def ask_all(self) -> None:
         """After a break: how far is everybody, on all channels of this node?"""
-        self._ask(self._cluster.subscriptions.channels())
+        cluster = self._cluster
+        for peer in cluster.membership.peers.values():
+            self._asked.pop(peer.origin, None)
+            self._asked[peer.origin] = None
+        while len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
+        self._ask(cluster.subscriptions.channels(), cluster.channels.everyone)
 
-    def _ask(self, channels: list[str]) -> None:
-        everyone = self._cluster.channels.everyone
+    def hear_hello(self, origin: Origin, channel: str) -> None:
+        """Somebody has reached the broker. It may not have heard what was asked after our own last break, if it was
+        away itself: then it is asked once more, alone.
+        """
+        cluster = self._cluster
+        if origin in self._asked and channel == cluster.channels.everyone:
+            self._ask(cluster.subscriptions.channels(), cluster.channels.node(origin.name))
+
+    def _ask(self, channels: list[str], whom: str) -> None:
         for at in range(0, len(channels), CHANNELS_PER_REQUEST):
             request = MarksRequest(tuple(channels[at : at + CHANNELS_PER_REQUEST]))
-            self._cluster.control(everyone, Kind.MARKS_REQUEST, request)
+            self._cluster.control(whom, Kind.MARKS_REQUEST, request)
 
     def tell_marks(self, asker: Origin, channels: tuple[str, ...]) -> None:
         """Answer a request for marks, on the asker's own channel."""

@@ -225,6 +225,7 @@ class Listening:
         return work
 
     def _hello(self, envelope: Envelope, hello: Hello, now: float) -> Any:
+        self._cluster.confessions.hear_hello(envelope.origin, envelope.channel)
         return self._cluster.events.follow(self._cluster.membership.heard_hello(envelope.origin, hello, now))
 
     def _beat(self, envelope: Envelope, beat: Beat, now: float) -> Any:
