@@ -50,11 +50,11 @@ async def test_redis_is_away_under_load(cluster: FaultCluster, seconds: float, r
 
 
 async def test_a_full_buffer_loses_the_oldest_and_counts_them() -> None:
-    with FaultCluster(nodes=2, options=SMALL, proxied=False) as cluster:
-        async with Referee(cluster.nodes) as referee:
-            await referee.everybody_hears()
-            referee.talk(per_second=100)
-            await outage(cluster, referee, 1.0)
-            await referee.everybody_hears()
-            losses = await referee.settled()
-            assert all(loss.dropped > 0 for loss in losses.values()), losses
+    cluster = FaultCluster(nodes=2, options=SMALL, proxied=False)
+    async with cluster.running(), Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        referee.talk(per_second=100)
+        await outage(cluster, referee, 1.0)
+        await referee.everybody_hears()
+        losses = await referee.settled()
+        assert all(loss.dropped > 0 for loss in losses.values()), losses

@@ -66,31 +66,23 @@ async def returned(referee: Referee, since: float) -> list[float]:
 @pytest.mark.parametrize("restarts", [3, pytest.param(FULL, marks=pytest.mark.faults)])
 async def test_every_node_is_back_after_each_restart(restarts: int, results: Results) -> None:
     chance = random.Random(restarts)
-    cluster = FaultCluster(nodes=3, proxied=False)
     took: list[float] = []
     lost = []
-    try:
-        await asyncio.to_thread(cluster.start)
-        async with Referee(cluster.nodes) as referee:
-            await referee.everybody_hears()
-            for number in range(restarts):
-                referee.talk()
-                if number % TENTH == TENTH - 1:
-                    await freeze(cluster.redis)
-                    await referee.everybody_hears()
-                else:
-                    down = DOWN[number % len(DOWN)] * chance.random()
-                    since = await restart(cluster.redis, ENDS[number % len(ENDS)], down)
-                    await referee.everybody_hears()
-                    took += await returned(referee, since)
-                losses = await referee.settled()
-                lost.append(sum(loss.missing for loss in losses.values()))
-            sent = referee.sent.total()
-    except BaseException as failure:
-        failure.add_note(cluster.logs())
-        raise
-    finally:
-        await asyncio.to_thread(cluster.close)
+    async with FaultCluster(nodes=3, proxied=False).running() as cluster, Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        for number in range(restarts):
+            referee.talk()
+            if number % TENTH == TENTH - 1:
+                await freeze(cluster.redis)
+                await referee.everybody_hears()
+            else:
+                down = DOWN[number % len(DOWN)] * chance.random()
+                since = await restart(cluster.redis, ENDS[number % len(ENDS)], down)
+                await referee.everybody_hears()
+                took += await returned(referee, since)
+            losses = await referee.settled()
+            lost.append(sum(loss.missing for loss in losses.values()))
+        sent = referee.sent.total()
     if restarts == FULL:
         half, most, longest = (percentile(took, share) for share in (0.5, 0.99, 1.0))
         found = f"subscribed again {half * 1_000:.0f} ms after Redis accepted (p50), {most * 1_000:.0f} ms (p99), "

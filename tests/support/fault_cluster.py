@@ -8,11 +8,13 @@ Each node reaches Redis through a proxy of its own. All methods block but those 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -204,6 +206,18 @@ class FaultCluster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, redis: bool = True) -> AsyncIterator[Self]:
+        """As ``with``, without blocking the loop; with an exception that leaves the block stands what nodes wrote."""
+        try:
+            await asyncio.to_thread(self.start, redis=redis)
+            yield self
+        except BaseException as failure:
+            failure.add_note(self.logs())
+            raise
+        finally:
+            await asyncio.to_thread(self.close)
 
     def logs(self) -> str:
         """What the nodes wrote."""
