@@ -18,6 +18,7 @@ from roomcast_brokers.backends.redis.layout import Layout, Server
 from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse
 from roomcast_brokers.backends.redis.pair import Manner, Pair, unreachable
 from roomcast_brokers.backends.redis.replies import Receipts
+from roomcast_brokers.backends.redis.watching import Watch
 from roomcast_brokers.backoff import delays
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Listener, State, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError
@@ -53,6 +54,7 @@ class RedisBroker:
         self._direct: PublishConnection | None = None  # the only one, where there is no cluster
         self._receipts = Receipts()
         self._manner: Manner | None = None
+        self._watch: Watch | None = None  # of the Sentinels
         self._listener: Listener | None = None
         self._settled: asyncio.Future[None] | None = None  # close() waits for what was handed over
         self._closing: asyncio.Future[None] | None = None
@@ -130,6 +132,8 @@ class RedisBroker:
             self._settled = self._loop.create_future()
             await asyncio.wait([self._settled], timeout=CLOSE_TIMEOUT)
         self._drop_all()
+        if self._watch is not None:
+            self._let_go(self._watch.end())
         if self._ending:
             await asyncio.wait(self._ending, timeout=CLOSE_TIMEOUT)
         self._listener.changed(State.CLOSED, None)
@@ -184,9 +188,7 @@ class RedisBroker:
     async def _attempt(self) -> None:
         location = self._location
         if self._manner is None:
-            context = await self._loop.run_in_executor(None, tls_context, location.access)
-            single, sentinel = location.kind is not Kind.CLUSTER, location.kind is Kind.SENTINEL
-            self._manner = Manner(location.access, context, sharded=not single, master=sentinel)
+            self._manner = await self._prepare()
         self._layout = layout = await find(location)
         for server in [server for server in self._pairs if server not in layout.servers]:
             self._let_go(self._pairs.pop(server).drop())
@@ -197,6 +199,20 @@ class RedisBroker:
         pairs = list(self._pairs.values())
         await asyncio.gather(*(pair.connected() for pair in pairs))
         await asyncio.gather(*(pair.renew(self._wanted_on(pair.server)) for pair in pairs))
+
+    async def _prepare(self) -> Manner:
+        location = self._location
+        if location.kind is Kind.SENTINEL and self._watch is None:
+            context = await self._loop.run_in_executor(None, tls_context, location.sentinel_access)
+            self._watch = Watch(location, context, self._switched)
+        context = await self._loop.run_in_executor(None, tls_context, location.access)
+        single, sentinel = location.kind is not Kind.CLUSTER, location.kind is Kind.SENTINEL
+        return Manner(location.access, context, sharded=not single, master=sentinel)
+
+    def _switched(self, master: Server) -> None:
+        if self._layout is not None and self._layout.servers != (master,):
+            self._drop_all()
+            self._trouble_with(BrokerUnreachableError("the Sentinels have made another server the master"))
 
     def _give_up(self) -> None:
         if self._state is not State.CLOSED:

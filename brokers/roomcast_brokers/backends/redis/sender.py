@@ -22,6 +22,10 @@ from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, M
 # Seconds for everything that one send() does.
 SEND_TIMEOUT: Final = 5.0
 
+# Seconds after which the Sentinels are asked again before something is sent, which takes 3 ms. A master that was
+# replaced while it lives accepts messages for ten seconds and more, and nobody hears them there.
+ASK_AGAIN: Final = 1.0
+
 
 class Connection(Protocol):
     """What is used of redis-py's blocking connections, which are annotated in parts."""
@@ -53,6 +57,7 @@ class RedisSender:
         self._timeout = timeout
         self._closed = False
         self._layout: Layout | None = None
+        self._ask_again = 0.0
         self._connections: dict[Server, Connection] = {}
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
@@ -92,9 +97,7 @@ class RedisSender:
 
     def _write(self, messages: Sequence[tuple[str, bytes]], deadline: float) -> list[Connection]:
         """Write everything; returns for each message the connection on which its answer will come."""
-        layout = self._layout
-        if layout is None:
-            layout = self._layout = find_blocking(self._location)
+        layout = self._find()
         packed: dict[Server, list[bytes]] = {}
         owners = [layout.owner(channel) for channel, _ in messages]
         for server, (channel, payload) in zip(owners, messages, strict=True):
@@ -103,6 +106,12 @@ class RedisSender:
             _check_time(deadline)
             self._connected(server).send_packed_command([b"".join(commands)], check_health=False)
         return [self._connections[server] for server in owners]
+
+    def _find(self) -> Layout:
+        if self._layout is None or (self._location.kind is Kind.SENTINEL and monotonic() > self._ask_again):
+            self._layout = find_blocking(self._location)
+            self._ask_again = monotonic() + ASK_AGAIN
+        return self._layout
 
     def _connected(self, server: Server) -> Connection:
         connection = self._connections.get(server)
