@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.emitter import Emitter
-from roomcast_emitter.errors import EmitterClosedError, EmitterError, NotDeliveredError, OnlyWritesError
+from roomcast_emitter.errors import EmitterClosedError, EmitterError, NoBrokerError, NotDeliveredError, OnlyWritesError
 from roomcast_emitter.receipts import AsyncReceipt, Outcome, Receipt
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "Emitter",
     "EmitterClosedError",
     "EmitterError",
+    "NoBrokerError",
     "NotDeliveredError",
     "OnlyWritesError",
     "Outcome",

@@ -13,6 +13,7 @@ from roomcast_brokers.addressing import Room
 from roomcast_brokers.channels import DEFAULT_CLUSTER
 from roomcast_brokers.contracts import AsyncPublisher
 from roomcast_brokers.registry import create
+from roomcast_emitter import environment
 from roomcast_emitter.async_delivery import AsyncDelivery
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.errors import EmitterClosedError, EmitterError
@@ -60,6 +61,12 @@ class AsyncEmitter(Selecting[AsyncEmitterChain]):
         self._delivery: AsyncDelivery | None = None
         self._pid = os.getpid()
         self._closed = False
+
+    @classmethod
+    def from_environment(cls, default_url: str | None = None, **options: Unpack[Options]) -> Self:
+        """As :meth:`Emitter.from_environment`."""
+        found = environment.read(os.environ, default_url)
+        return cls(found.url, found.cluster, found.keys, **options)
 
     async def emit(
         self,

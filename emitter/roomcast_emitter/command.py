@@ -18,14 +18,10 @@ from roomcast_brokers.addressing import Room
 from roomcast_brokers.channels import DEFAULT_CLUSTER
 from roomcast_brokers.errors import BrokerError
 from roomcast_emitter.emitter import Emitter
+from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, KEYS_VARIABLE, read
 from roomcast_emitter.errors import EmitterError
 from roomcast_emitter.receipts import Outcome
 from roomcast_emitter.terms import EXIT_SECONDS
-
-# The same variables set up a node.
-BROKER_VARIABLE: Final = "ROOMCAST_BROKER"
-CLUSTER_VARIABLE: Final = "ROOMCAST_CLUSTER"
-KEYS_VARIABLE: Final = "ROOMCAST_KEYS"
 
 # Exit codes.
 DELIVERED: Final = 0
@@ -103,18 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _emitter(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Emitter:
-    url = arguments.url or environment.get(BROKER_VARIABLE)
-    if not url:
-        raise WrongUseError(f"which broker? Set {BROKER_VARIABLE}, or say --url")
-    cluster = arguments.cluster or environment.get(CLUSTER_VARIABLE) or DEFAULT_CLUSTER
-    keys: list[str | bytes]
-    if arguments.key_file is not None:
-        keys = [arguments.key_file.read_bytes().strip()]
-    else:
-        keys = [key.strip() for key in environment.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+    said = {BROKER_VARIABLE: arguments.url, CLUSTER_VARIABLE: arguments.cluster}
+    found = read({**environment, **{name: value for name, value in said.items() if value}})
+    keys = found.keys if arguments.key_file is None else [arguments.key_file.read_bytes().strip()]
     if arguments.wait <= 0:
-        return Emitter(url, cluster, keys or None, on_failure="drop")
-    return Emitter(url, cluster, keys or None, max_buffer_seconds=arguments.wait)
+        return Emitter(found.url, found.cluster, keys, on_failure="drop")
+    return Emitter(found.url, found.cluster, keys, max_buffer_seconds=arguments.wait)
 
 
 def _target(arguments: argparse.Namespace) -> tuple[Room, ...] | None:

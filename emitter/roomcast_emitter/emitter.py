@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 
 from roomcast_brokers.addressing import Room
 from roomcast_brokers.channels import DEFAULT_CLUSTER
+from roomcast_emitter import environment
 from roomcast_emitter.counts import Counts
 from roomcast_emitter.delivery import Delivery
 from roomcast_emitter.errors import EmitterClosedError
@@ -65,6 +66,15 @@ class Emitter(Selecting[EmitterChain]):
         self._closed = False
         self._deliveries = {os.getpid(): Delivery(self._make_sender(), self._terms.box())}
         _emitters.add(self)
+
+    @classmethod
+    def from_environment(cls, default_url: str | None = None, **options: Unpack[Options]) -> Self:
+        """The emitter that ``ROOMCAST_BROKER``, ``ROOMCAST_CLUSTER`` and ``ROOMCAST_KEYS`` describe, as they do a node.
+
+        Raises :class:`NoBrokerError` if the first is not set and there is no ``default_url``.
+        """
+        found = environment.read(os.environ, default_url)
+        return cls(found.url, found.cluster, found.keys, **options)
 
     # --- to clients ---------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
     EmitterError                            root: everything this package raises on its own account
     ├── NotDeliveredError (ConnectionError) nobody's here: the broker is away, and ``on_failure="raise"`` was asked for
     ├── EmitterClosedError                  the caller's: used after close()
+    ├── NoBrokerError (ValueError)          the operator's: no broker is named
     └── OnlyWritesError (ValueError)        the caller's: a manager of this package was asked to listen
 
 What is wrong with an event, a room or a URL is told by :mod:`roomcast_brokers.errors`, unchanged: ``UnencodableError``
@@ -33,6 +34,10 @@ class NotDeliveredError(EmitterError, ConnectionError):
 
 class EmitterClosedError(EmitterError):
     """The emitter was used after ``close()``."""
+
+
+class NoBrokerError(EmitterError, ValueError):
+    """Neither the environment nor anybody else says which broker."""
 
 
 class OnlyWritesError(EmitterError, ValueError):

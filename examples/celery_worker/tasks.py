@@ -25,7 +25,7 @@ app = Celery(
 app.conf.broker_connection_retry_on_startup = True
 
 # One for the whole module. It connects with the first emit of each process of the pool, and each has its own.
-emitter = Emitter(os.environ.get("ROOMCAST_BROKER", "redis://localhost:6379/0"))
+emitter = Emitter.from_environment("redis://localhost:6379/0")
 
 SECONDS_PER_STEP = 0.2
 MAX_STEPS = 1_000

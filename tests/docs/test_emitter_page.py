@@ -69,7 +69,13 @@ def run(folder: Path, *command: str, url: str, stdin: str = "") -> str:
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env={**os.environ, "ROOMCAST_BROKER": url, "ROOMCAST_CLUSTER": "shop", "PYTHONPATH": python_path()},
+        env={
+            **os.environ,
+            "BROKER": url,
+            "ROOMCAST_BROKER": url,
+            "ROOMCAST_CLUSTER": "shop",
+            "PYTHONPATH": python_path(),
+        },
         input=stdin,
         capture_output=True,
         text=True,
@@ -94,12 +100,12 @@ async def test_a_script(redis: RedisServer, folder: Path) -> None:
 async def test_tasks(redis: RedisServer, folder: Path) -> None:
     program = (
         "import tasks; print(tasks.resize.run('cat.png')); tasks.announce.run('hello'); tasks.emitter.close(); "
-        "tasks.print_later.close()"
+        "tasks.urgent.close()"
     )
-    async with hearing(redis, "socketio", "picture:cat.png") as heard:
+    async with hearing(redis, "shop", "picture:cat.png") as heard:
         assert await asyncio.to_thread(run, folder, "-c", program, url=redis.url) == "delivered\n"
-        await heard.until(lambda heard: len(events(heard, "socketio")) == 5)
-    assert events(heard, "socketio")[-1] == '["announcement","hello"]'
+        await heard.until(lambda heard: len(events(heard, "shop")) == 5)
+    assert events(heard, "shop")[-1] == '["announcement","hello"]'
 
 
 def test_a_web_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_keys(place: str, typed: Type, broker: FakeBroker, tmp_path: Path) -> No
         (["e", "{", "--all"], {}, "argument 1 is no JSON"),
         (["e", "1", "hello", "--all"], {}, "argument 2 is no JSON: "),
         (["connect", "--all"], {}, "'connect' is a reserved event name"),
-        (["e", "--all"], {"ROOMCAST_BROKER": ""}, "which broker? Set ROOMCAST_BROKER, or say --url"),
+        (["e", "--all"], {"ROOMCAST_BROKER": ""}, "which broker? ROOMCAST_BROKER is not set"),
         (["e", "--all", "--url", "fkae://secret@x"], {}, "no broker serves fkae://; did you mean fake://?"),
         (["e", "--all", "--cluster", "a b"], {}, "the name of a cluster"),
         (["e", "--all", "--key-file", "no/such/file"], {}, "No such file"),
@@ -148,7 +148,7 @@ def test_the_module_is_a_command_too() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False, env=without_broker(),
     )  # fmt: skip
     assert run.returncode == 2
-    assert run.stderr == "roomcast emit: which broker? Set ROOMCAST_BROKER, or say --url\n"
+    assert run.stderr == "roomcast emit: which broker? ROOMCAST_BROKER is not set\n"
 
 
 def without_broker() -> dict[str, str]:
@@ -160,4 +160,4 @@ def without_broker() -> dict[str, str]:
 def test_the_module_in_this_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("ROOMCAST_BROKER", raising=False)
     assert command.main(["e", "--all"]) == 2
-    assert capsys.readouterr().err == "roomcast emit: which broker? Set ROOMCAST_BROKER, or say --url\n"
+    assert capsys.readouterr().err == "roomcast emit: which broker? ROOMCAST_BROKER is not set\n"

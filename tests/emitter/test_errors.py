@@ -11,6 +11,7 @@ from roomcast_emitter.receipts import Outcome
     [
         (errors.NotDeliveredError(Outcome.DROPPED), ConnectionError),
         (errors.EmitterClosedError("closed"), Exception),
+        (errors.NoBrokerError("which"), ValueError),
         (errors.OnlyWritesError("writes"), ValueError),
     ],
 )

@@ -17,7 +17,7 @@ HEAVY = ("asyncio", "celery", "kombu", "multiprocessing", "prometheus_client", "
 def test_public_names() -> None:
     assert set(roomcast_emitter.__all__) == {
         "AsyncEmitter", "AsyncReceipt", "AsyncRedisManager", "Counts", "Emitter", "EmitterClosedError", "EmitterError",
-        "NotDeliveredError", "OnlyWritesError", "Outcome", "Receipt", "RedisManager", "__version__",
+        "NoBrokerError", "NotDeliveredError", "OnlyWritesError", "Outcome", "Receipt", "RedisManager", "__version__",
     }  # fmt: skip
     assert roomcast_emitter.AsyncEmitter.__name__ == "AsyncEmitter"
     with pytest.raises(AttributeError, match="has no attribute 'AsyncEmiter'"):

@@ -105,7 +105,7 @@ def test_what_stopped_at_once_says_why(
 def test_emit_is_the_emitters_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROOMCAST_BROKER", raising=False)
     assert cli.main(["emit", "e", "1", "--to", "room"]) == 2
-    assert capsys.readouterr().err == "roomcast emit: which broker? Set ROOMCAST_BROKER, or say --url\n"
+    assert capsys.readouterr().err == "roomcast emit: which broker? ROOMCAST_BROKER is not set\n"
 
 
 # --- open files -------------------------------------------------------------------------------------------------------
