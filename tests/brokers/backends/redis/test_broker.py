@@ -64,6 +64,31 @@ async def test_what_may_not_be_published(shared: RedisServer) -> None:
     one.broker.unsubscribe("c")
 
 
+async def test_a_batch_is_handed_over_as_a_whole_or_not_at_all(shared: RedisServer) -> None:
+    async with opened(shared.url) as one:
+        await one.hear_of("batch")
+        one.broker.publish("batch", b"0")
+        one.broker.publish_batch([("batch", b"1"), ("batch", b"2")])
+        with pytest.raises(MessageTooLargeError):
+            one.broker.publish_batch([("batch", b"no"), ("batch", b"x" * (MAX_MESSAGE_BYTES + 1))])
+        await one.wait(lambda heard: len(heard.payloads("batch")) == 3 and heard.accepted_count == 3)
+        assert one.heard.payloads("batch") == [b"0", b"1", b"2"]
+
+
+async def test_opened_once_and_closed_often(shared: RedisServer) -> None:
+    async with opened(shared.url) as one:
+        with pytest.raises(BrokerClosedError):
+            one.broker.open(one.heard)
+        await asyncio.gather(one.broker.close(), one.broker.close())
+        assert one.heard.states[-1:] == [State.CLOSED]
+    assert one.heard.states.count(State.CLOSED) == 1
+    never = RedisBroker(shared.url)
+    await never.close()
+    await never.close()
+    with pytest.raises(BrokerClosedError):
+        never.open(one.heard)
+
+
 async def test_who_only_writes_has_one_connection(own: RedisServer) -> None:
     async with opened(own.url) as one:
         await one.up()
@@ -316,8 +341,9 @@ async def test_messages_of_a_cluster_are_accepted_in_their_order() -> None:
     with Cluster() as cluster:
         async with opened(cluster.url) as one:
             await one.hear_of(*CHANNELS)
-            for number in range(3_000):
+            for number in range(0, 3_000, 2):
                 one.broker.publish(CHANNELS[number % len(CHANNELS)], b"%d" % number)
+                one.broker.publish_batch([(CHANNELS[(number + 1) % len(CHANNELS)], b"%d" % (number + 1))])
             await one.wait(lambda heard: heard.accepted_count == 3_000 and len(heard.messages) == 3_000)
             for index, channel in enumerate(CHANNELS):
                 expected = [b"%d" % number for number in range(index, 3_000, len(CHANNELS))]

@@ -113,6 +113,19 @@ async def test_what_one_turn_publishes_is_one_write() -> None:
     ]
 
 
+async def test_a_batch_is_written_at_once_behind_what_waits() -> None:
+    p = Publishing().attach()
+    p.connection.publish("c", b"first")
+    p.connection.publish_batch([("c", b"second"), ("d", b"third")])
+    assert p.transport.commands() == [
+        [[b"PUBLISH", b"c", b"first"], [b"PUBLISH", b"c", b"second"], [b"PUBLISH", b"d", b"third"]]
+    ]
+    await turn()
+    p.connection.publish_batch([])
+    assert len(p.transport.writes) == 1
+    assert p.connection.outstanding == 3
+
+
 async def test_what_is_published_before_there_is_a_connection_waits_for_it() -> None:
     p = Publishing(b"SPUBLISH")
     p.connection.publish("c", b"early")

@@ -133,7 +133,7 @@ class Server:
         self.answers += [("unsubscribed", each) for each in unsubscribe]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(["want", "drop", "take", "answer"]), st.sampled_from("abc")), max_size=60))
 def test_what_is_confirmed_is_subscribed_and_meant(steps: list[tuple[str, str]]) -> None:
     """Whatever is wanted, dropped, sent and answered in whatever order."""
