@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 # Bytes that are read at a time.
 CHUNK: Final = 65_536
@@ -17,20 +17,18 @@ CHUNK: Final = 65_536
 LAST_WORDS: Final = 1.0
 
 
-class NodeProcess:
-    """A running ``roomcast run``. It has a process group of its own, so that Ctrl-C in a terminal reaches us alone, and
-    a standard input that ends with us (:mod:`roomcast.supervision.leash`).
+class NodeProcess(asyncio.SubprocessProtocol):
+    """A running ``roomcast run``. It has a session and a process group of its own, so that Ctrl-C in a terminal reaches
+    us alone, and a standard input that ends with us (:mod:`roomcast.supervision.leash`).
+
+    (``asyncio.subprocess`` would do, but its ``wait()`` waits for whoever holds the output too, in some versions.)
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        assert process.stdout is not None
-        self._output = process.stdout
-
-    @property
-    def pid(self) -> int:
+    def __init__(self) -> None:
+        self.pid = 0
         """Also the number of its process group."""
-        return self._process.pid
+        self._output = asyncio.StreamReader()
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def read(self) -> bytes:
         """What it has written since, standard error included; empty at the end."""
@@ -38,23 +36,52 @@ class NodeProcess:
 
     async def wait(self) -> int:
         """Its exit code, negative for a signal."""
-        return await self._process.wait()
+        return await asyncio.shield(self._ended)
 
     def terminate(self) -> None:
         """Ask it to drain and end."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._send(os.kill, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it, and whatever it has started."""
-        if self._process.returncode is None:
+        self._send(os.killpg, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of its pipes, once it has ended."""
+        self._transport.close()
+
+    def _send(self, send: Callable[[int, int], None], number: int) -> None:
+        if not self._ended.done():
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                send(self.pid, number)
+
+    # --- asyncio.SubprocessProtocol -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It runs."""
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self.pid = self._transport.get_pid()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """It has written something."""
+        self._output.feed_data(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """It will write no more; or it no longer has a standard input, which says nothing."""
+        if fd != 0:
+            self._output.feed_eof()
+
+    def process_exited(self) -> None:
+        """It has ended."""
+        code = self._transport.get_returncode()
+        if not self._ended.done():
+            self._ended.set_result(0 if code is None else code)
 
 
 async def start_node(arguments: Sequence[str], environment: Mapping[str, str]) -> NodeProcess:
     """Start ``roomcast`` with these arguments, in this interpreter and folder. Raises OSError if that cannot be."""
-    process = await asyncio.create_subprocess_exec(
+    _, node = await asyncio.get_running_loop().subprocess_exec(
+        NodeProcess,
         sys.executable,
         "-P",  # the application's folder comes to sys.path later: a file there must not stand in for one of ours
         "-m",
@@ -64,6 +91,6 @@ async def start_node(arguments: Sequence[str], environment: Mapping[str, str]) -
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        process_group=0,
+        start_new_session=True,
     )
-    return NodeProcess(process)
+    return node

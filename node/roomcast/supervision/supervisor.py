@@ -43,6 +43,7 @@ class Process(Protocol):
     async def wait(self) -> int: ...
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Supervisor:
@@ -69,7 +70,8 @@ class Supervisor:
         self._processes: dict[int, Process] = {}
         self._readings = dict.fromkeys(self._plans, SILENT)
         self._last_lines: dict[int, deque[str]] = {number: deque(maxlen=LAST_LINES) for number in self._plans}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._error: BaseException | None = None  # of one of them, which must not go unseen
         self._changed = asyncio.Event()
 
     async def run(self) -> int:
@@ -85,6 +87,8 @@ class Supervisor:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for process in self._processes.values():
+                process.close()
             self._screen.close()
         return self._fleet.exit_code
 
@@ -109,6 +113,8 @@ class Supervisor:
     async def _supervise(self) -> None:
         fleet = self._fleet
         while not fleet.is_over:
+            if self._error is not None:
+                raise self._error
             self._changed.clear()
             for order in fleet.orders(self._clock()):
                 await self._carry_out(order)
@@ -147,6 +153,7 @@ class Supervisor:
             await asyncio.wait({reading}, timeout=LAST_WORDS)
         finally:
             reading.cancel()
+        process.close()
         del self._processes[number]
         self._ended(number, code)
 
@@ -203,7 +210,13 @@ class Supervisor:
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Future[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._error = task.exception()
+            self._changed.set()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
