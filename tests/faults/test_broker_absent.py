@@ -1,4 +1,4 @@
-"""F03: Redis is not there when nodes start, or does not let them in: they start, serve, say so, and join when they can."""
+"""F03: Redis is not there when nodes start, or does not let them in: they serve, say so, and join when they can."""
 
 from __future__ import annotations
 

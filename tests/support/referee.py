@@ -208,6 +208,7 @@ class Referee:
     async def __aenter__(self) -> Self:
         await self._whole()
         await asyncio.gather(*(self.join(node) for node in self.nodes))
+        self.members = {node: self.members[node] for node in self.nodes}
         outsider = await Member.join(self.nodes[-1])
         outsider.hear = self._hear_outside
         self._outsiders.append(outsider)

@@ -235,8 +235,8 @@ class TcpProxy:
         self._lines.add(line)
         try:
             await self._carry(line)
-        except OSError:
-            pass  # one of the ends has gone, which the other one is told below
+        except (OSError, asyncio.CancelledError):
+            pass  # one of the ends has gone, which the other one is told below; or the proxy ends
         finally:
             self._lines.discard(line)
             self._tasks.discard(task)
