@@ -265,7 +265,7 @@ async def test_failover_of_a_master_that_died() -> None:
             master = group.master
             await asyncio.to_thread(master.kill)
             await one.up_again()
-            assert group.master is not master
+            await asyncio.to_thread(wait_for, lambda: group.master is not master, "that the first Sentinel knows")
             for channel in CHANNELS:
                 await one.echoed(channel, b"from the new master")
 
