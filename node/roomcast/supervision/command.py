@@ -54,7 +54,8 @@ def _supervisor(
 ) -> Supervisor:
     screen = make_screen(sys.stdout, [plan.number for plan in plans], os.environ)
     places = ", ".join(plan.url for plan in plans)
-    screen.log(None, [f"{len(plans)} nodes of {options['app']} on {places}; {broker}"])
+    count = "1 node" if len(plans) == 1 else f"{len(plans)} nodes"
+    screen.log(None, [f"{count} of {options['app']} on {places}; {broker}"])
 
     async def launch(plan: NodePlan) -> Any:
         return await start_node(run_arguments(plan, options), environment)
