@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import zmq
+
+from roomcast_brokers.backends.zmq.frames import PROTOCOL, Count, Welcome, encode
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
 
@@ -73,6 +77,35 @@ class ForwarderProcess:
         finally:
             assert process.stdout is not None
             process.stdout.close()
+
+
+class HalfHeartedForwarder:
+    """Welcomes one client, accepts some of its messages, and then either says nothing more or goes."""
+
+    def __init__(self, accepts: int, goes: bool) -> None:
+        self._accepts = accepts
+        self._goes = goes
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.RCVTIMEO, int(1_000 * PATIENCE))
+        self.port = self._router.bind_to_random_port("tcp://127.0.0.1")
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"zmq+tcp://127.0.0.1:{self.port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._context.destroy()
+
+    def _run(self) -> None:
+        client, _ = self._router.recv_multipart()
+        self._router.send_multipart([client, encode(Welcome(PROTOCOL))])
+        self._router.recv_multipart()
+        self._router.send_multipart([client, encode(Count(self._accepts))])
+        if self._goes:
+            self._router.close()
 
 
 @contextmanager

@@ -25,8 +25,8 @@ HIGH_WATER_FRAMES: Final = 32
 # A goodbye, and what was handed over before it, may still be written when the line has been closed.
 LINGER_MS: Final = 500
 
-# When libzmq would connect again by itself: an hour later, when the line has long been closed. (Forbidden, -1, it throws
-# away with the connection what has come over it and was not read yet.)
+# When libzmq would connect again by itself: an hour later, when the line has long been closed. (Forbidden, -1, it
+# throws away with the connection what has come over it and was not read yet.)
 NEVER_MS: Final = 3_600_000
 
 _ENDS = (

@@ -109,8 +109,8 @@ class Switchboard:
         self.dropped = 0
         self.malformed = 0
         self.refused = 0
+        self.max_peers = max_peers
         self._high_water = high_water
-        self._max_peers = max_peers
         self._max_channels = max_channels
         self._peers: dict[bytes, Peer] = {}
         # dicts as ordered sets: everybody hears in the order in which they subscribed
@@ -214,7 +214,7 @@ class Switchboard:
         former = self._peers.get(identity)
         if former is not None:
             self.gone(former)
-        if len(self._peers) >= self._max_peers:
+        if len(self._peers) >= self.max_peers:
             self._refuse(identity, "too many clients")
             return
         peer = self._peers[identity] = Peer(identity, now)

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from roomcast_brokers.backends.zmq import ZmqBroker
+from roomcast_brokers.backends.zmq import Forwarder, ZmqBroker
 from roomcast_brokers.backends.zmq.session import SILENCE
 from roomcast_brokers.contracts import State
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, BrokerURLError
-from tests.support.forwarders import forwarding
+from tests.support.forwarders import HalfHeartedForwarder, forwarding
 from tests.support.listeners import RecordingListener
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
@@ -111,7 +111,7 @@ async def test_a_forwarder_that_does_not_answer_is_noticed() -> None:
 
 FROZEN = """
 import asyncio, json, sys
-from roomcast_brokers.backends.zmq import ZmqBroker
+from roomcast_brokers.backends.zmq import Forwarder, ZmqBroker
 from roomcast_brokers.contracts import State
 
 class Listener:
@@ -234,6 +234,57 @@ async def test_closing_waits_for_what_was_handed_over() -> None:
                 assert heard.accepted_count == 1_000
                 assert heard.events[-1] == ("changed", State.CLOSED, None)
             await other.until(lambda heard: len(heard.messages) == 1_000)
+
+
+async def test_what_was_accepted_before_the_end_is_told_before_it() -> None:
+    for _ in range(5):
+        with HalfHeartedForwarder(accepts=5, goes=True) as url:
+            async with opened(url) as (broker, heard):
+                for number in range(8):
+                    broker.publish("a", b"%d" % number)
+                await heard.until(lambda heard: heard.state is State.CONNECTING)
+                assert heard.events[1] == ("accepted", 5)
+
+
+async def test_a_forwarder_that_refuses_is_asked_again() -> None:
+    with Forwarder("zmq+tcp://127.0.0.1:0") as forwarder:
+        forwarder.board.max_peers = 0
+        broker, heard = ZmqBroker(forwarder.url), RecordingListener()
+        broker.open(heard)
+        await heard.until(lambda heard: len(heard.states) >= 2)
+        assert "too many clients" in str(heard.causes[0])
+        forwarder.board.max_peers = 1
+        await heard.until(lambda heard: heard.state is State.UP)
+        await broker.close()
+
+
+class Resetting(RecordingListener):
+    """Gives up the connection at its first message."""
+
+    def __init__(self, broker: ZmqBroker) -> None:
+        super().__init__()
+        self._broker = broker
+
+    def delivered(self, channel: str, payload: bytes) -> None:
+        super().delivered(channel, payload)
+        if len(self.messages) == 1:
+            self._broker.reset()
+
+
+async def test_a_listener_may_reset() -> None:
+    with forwarding() as forwarder:
+        broker = ZmqBroker(forwarder.url)
+        heard = Resetting(broker)
+        broker.subscribe("a", 1)
+        broker.open(heard)
+        await heard.until(lambda heard: heard.state is State.UP)
+        for number in range(5):
+            broker.publish("a", b"%d" % number)
+        await heard.until(lambda heard: heard.states == [State.UP, State.CONNECTING, State.UP])
+        broker.publish("a", b"on")
+        await heard.until(lambda heard: len(heard.messages) >= 2)
+        assert heard.payloads("a") == [b"0", b"on"]
+        await broker.close()
 
 
 async def test_closing_does_not_wait_for_ever() -> None:

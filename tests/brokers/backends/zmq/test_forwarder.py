@@ -8,19 +8,35 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 
-from roomcast_brokers.backends.zmq import Forwarder, ZmqSender, serve
+from roomcast_brokers.backends.zmq import Forwarder, ZmqSender, serve, switchboard
 from roomcast_brokers.backends.zmq import __main__ as command
-from roomcast_brokers.backends.zmq.frames import MAX_FRAME_BYTES, PROTOCOL, Count, Hello, Welcome, decode, encode
+from roomcast_brokers.backends.zmq import forwarder as module
+from roomcast_brokers.backends.zmq.addresses import parse
+from roomcast_brokers.backends.zmq.frames import (
+    MAX_FRAME_BYTES,
+    PROTOCOL,
+    Count,
+    Hello,
+    Messages,
+    Names,
+    Welcome,
+    decode,
+    encode,
+)
+from roomcast_brokers.backends.zmq.line import Line
 from roomcast_brokers.errors import BrokerClosedError, BrokerError, BrokerURLError, SendError
 from tests.support.forwarders import ForwarderProcess, forwarding, short_folder
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
+
+LOOK_AGAIN = 0.01
+"""Seconds between two looks at a forwarder's numbers."""
 
 ANY_PORT = "zmq+tcp://127.0.0.1:0"
 
@@ -202,6 +218,17 @@ def test_in_the_child_of_a_fork_nothing_of_it_is_stopped(url: str) -> None:
 # --- strangers --------------------------------------------------------------------------------------------------------
 
 
+def until(condition: Callable[[], object]) -> None:
+    """Look again and again: the forwarder's thread tells nobody."""
+    deadline = threading.Event()
+    timer = threading.Timer(PATIENCE, deadline.set)
+    timer.start()
+    while not condition():
+        assert not deadline.wait(LOOK_AGAIN), "in vain"
+    timer.cancel()
+    timer.join()
+
+
 @pytest.fixture
 def stranger() -> Iterator[zmq.Socket[bytes]]:
     context = zmq.Context()
@@ -225,17 +252,12 @@ def test_frames_of_several_parts_are_ignored_and_counted(stranger: zmq.Socket[by
         assert works(forwarder.url)
 
 
-def test_a_frame_beyond_the_limit_costs_its_sender_the_connection(stranger: zmq.Socket[bytes]) -> None:
+def test_a_frame_beyond_the_limit_costs_its_sender_the_connection() -> None:
     with Forwarder(ANY_PORT) as forwarder:
-        stranger.setsockopt(zmq.RECONNECT_IVL, -1)
-        stranger.connect(forwarder.url.removeprefix("zmq+"))
-        stranger.send(encode(Hello(PROTOCOL)))
-        assert decode(stranger.recv()) == Welcome(PROTOCOL)
-        stranger.send(bytes(MAX_FRAME_BYTES + 1))
-        stranger.setsockopt(zmq.RCVTIMEO, 200)
-        stranger.send(encode(Count(0)))
-        with pytest.raises(zmq.Again):
-            stranger.recv()
+        line = Line(parse(forwarder.url))
+        assert line.send(bytes(MAX_FRAME_BYTES + 1))
+        until(line.broken)
+        line.close()
         assert works(forwarder.url)
 
 
@@ -247,6 +269,47 @@ def test_bytes_that_are_not_zeromq_are_survived(url: str) -> None:
                 raw.connect(path)
                 raw.sendall(data)
         assert works(url)
+
+
+def test_who_does_not_read_for_a_while_gets_it_later(stranger: zmq.Socket[bytes]) -> None:
+    """20 MB: more than libzmq and the kernel hold, less than may wait in the forwarder."""
+    with Forwarder(ANY_PORT) as forwarder:
+        stranger.setsockopt(zmq.RCVHWM, 1)
+        stranger.connect(forwarder.url.removeprefix("zmq+"))
+        stranger.send(encode(Hello(PROTOCOL)))
+        stranger.send(encode(Names([("a", 1)])))
+        assert [decode(stranger.recv()) for _ in range(2)] == [Welcome(PROTOCOL), Names([("a", 1)])]
+        sender = ZmqSender(forwarder.url)
+        for number in range(200):
+            sender.send([("a", bytes([number]) * 100_000)])
+        sender.close()
+        until(lambda: forwarder.board.blocked)
+        received: list[int] = []
+        while len(received) < 200:
+            frame = decode(stranger.recv())
+            assert isinstance(frame, Messages)
+            received += [payload[0] for _, payload in frame.items]
+        assert received == list(range(200))
+        assert forwarder.board.dropped == 0
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["that hears something", "that hears nothing"])
+def test_one_that_is_gone_without_a_word_is_forgotten(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    monkeypatch.setattr(module, "TICK_MS", 10)
+    monkeypatch.setattr(switchboard, "ASKED_AFTER", 3_600.0 if wanted else 0.01)
+    with Forwarder(ANY_PORT) as forwarder:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+            dealer.connect(forwarder.url.removeprefix("zmq+"))
+            dealer.send(encode(Hello(PROTOCOL)))
+            dealer.send(encode(Names([("a", 1)])))
+            assert [decode(dealer.recv()) for _ in range(2)] == [Welcome(PROTOCOL), Names([("a", 1)])]
+        assert forwarder.board.peers == 1
+        if wanted:
+            sender = ZmqSender(forwarder.url)
+            sender.send([("a", b"")])
+            until(lambda: forwarder.board.subscribers("a") == 0)
+            sender.close()
+        until(lambda: forwarder.board.peers == 0)
 
 
 def test_who_did_not_say_hello_is_told(stranger: zmq.Socket[bytes]) -> None:

@@ -9,10 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import zmq
 
 from roomcast_brokers.backends.zmq import Forwarder, ZmqBroker, ZmqSender
-from roomcast_brokers.backends.zmq.frames import PROTOCOL, Count, Welcome, encode
 from roomcast_brokers.backends.zmq.sender import TIMEOUT
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, State
 from roomcast_brokers.errors import (
@@ -23,9 +21,8 @@ from roomcast_brokers.errors import (
     MessageTooLargeError,
     SendError,
 )
-from tests.support.forwarders import ForwarderProcess, forwarding
+from tests.support.forwarders import ForwarderProcess, HalfHeartedForwarder, forwarding
 from tests.support.listeners import RecordingListener
-from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -39,35 +36,6 @@ def sender(forwarder: ForwarderProcess) -> Iterator[ZmqSender]:
     sender = ZmqSender(forwarder.url)
     yield sender
     sender.close()
-
-
-class HalfHeartedForwarder:
-    """Welcomes one client, accepts ``count`` of its messages, and then either says nothing more or goes."""
-
-    def __init__(self, count: int, goes: bool) -> None:
-        self._count = count
-        self._goes = goes
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.RCVTIMEO, int(1_000 * PATIENCE))
-        self.port = self._router.bind_to_random_port("tcp://127.0.0.1")
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"zmq+tcp://127.0.0.1:{self.port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        self._context.destroy()
-
-    def _run(self) -> None:
-        client, _ = self._router.recv_multipart()
-        self._router.send_multipart([client, encode(Welcome(PROTOCOL))])
-        self._router.recv_multipart()
-        self._router.send_multipart([client, encode(Count(self._count))])
-        if self._goes:
-            self._router.close()
 
 
 def numbered(count: int, size: int = 0) -> list[tuple[str, bytes]]:
@@ -144,7 +112,7 @@ def test_one_that_does_not_answer_is_given_up_in_time(forwarder: ForwarderProces
 
 @pytest.mark.parametrize("goes", [False, True], ids=["says nothing more", "goes"])
 def test_how_much_was_accepted_before_it_broke_is_told(goes: bool) -> None:
-    with HalfHeartedForwarder(5, goes) as url:
+    with HalfHeartedForwarder(accepts=5, goes=goes) as url:
         sender = ZmqSender(url, timeout=0.5)
         with pytest.raises(SendError) as caught:
             sender.send(numbered(8))
@@ -174,7 +142,7 @@ def test_whatever_comes_in_between_the_next_answers_are_those_to_the_next_messag
 
 def test_one_that_refuses_is_an_error(forwarder: ForwarderProcess, sender: ZmqSender) -> None:
     with Forwarder("zmq+tcp://127.0.0.1:0") as full:
-        full.board._max_peers = 0
+        full.board.max_peers = 0
         refused = ZmqSender(full.url)
         with pytest.raises(SendError, match="too many clients"):
             refused.send(numbered(1))
