@@ -39,6 +39,8 @@ BAD_IMPORTS = [
     ("brokers-rules-never-wait", "brokers/roomcast_brokers/publishing.py", "from time import monotonic"),
     ("brokers-rules-never-wait", "brokers/roomcast_brokers/codec.py", "import roomcast_brokers.backends.memory"),
     ("brokers-rules-never-wait", "brokers/roomcast_brokers/backoff.py", "import time"),
+    ("zmq-rules-never-wait", "brokers/roomcast_brokers/backends/zmq/session.py", "import time"),
+    ("zmq-rules-never-wait", "brokers/roomcast_brokers/backends/zmq/switchboard.py", "import zmq"),
     ("emitter-rules-never-wait", "emitter/roomcast_emitter/postbox.py", "import time"),
     ("core-knows-no-back-end", "node/roomcast/core/counters.py", "import roomcast_brokers.backends.memory"),
     ("core-knows-no-back-end", "node/roomcast/core/counters.py", "import roomcast_brokers.bridge"),
