@@ -47,12 +47,13 @@ async def test_order_survives_everything(cluster: FaultCluster, events: int, res
     proxies = [node.proxy for node in cluster.nodes if node.proxy is not None]
     async with Referee(cluster.nodes) as referee:
         await referee.everybody_hears()
-        referee.talk(per_second=100)
+        referee.talk(per_second=100, asks=True)
         await harass(proxies, events, random.Random(events))
         await referee.everybody_hears()
         losses = await referee.settled()
-        sent = referee.sent.total()
+        sent, ends = referee.sent.total(), dict(referee.ends)
     if events > 100:
         missing = sum(loss.missing for loss in losses.values())
-        found = f"{sent} messages; {missing} times a node missed one, all reported; none twice, none out of order"
+        found = f"{sent} messages; {missing} times a node missed one, all reported; none twice, none out of order; "
+        found += f"calls ended {ends}"
         results.add("F29", f"{events} cuts, delays and resets between three nodes and Redis", found)

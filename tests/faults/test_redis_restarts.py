@@ -71,7 +71,7 @@ async def test_every_node_is_back_after_each_restart(restarts: int, results: Res
     async with FaultCluster(nodes=3, proxied=False).running() as cluster, Referee(cluster.nodes) as referee:
         await referee.everybody_hears()
         for number in range(restarts):
-            referee.talk()
+            referee.talk(asks=True)
             if number % TENTH == TENTH - 1:
                 await freeze(cluster.redis)
                 await referee.everybody_hears()
@@ -82,10 +82,11 @@ async def test_every_node_is_back_after_each_restart(restarts: int, results: Res
                 took += await returned(referee, since)
             losses = await referee.settled()
             lost.append(sum(loss.missing for loss in losses.values()))
-        sent = referee.sent.total()
+        sent, ends = referee.sent.total(), dict(referee.ends)
     if restarts == FULL:
         half, most, longest = (percentile(took, share) for share in (0.5, 0.99, 1.0))
         found = f"subscribed again {half * 1_000:.0f} ms after Redis accepted (p50), {most * 1_000:.0f} ms (p99), "
-        found += f"{longest * 1_000:.0f} ms (longest); none deaf; {sent} messages, {lost[-1]} missed, all reported"
+        found += f"{longest * 1_000:.0f} ms (longest); none deaf; {sent} messages, {lost[-1]} missed, all reported; "
+        found += f"calls ended {ends}"
         results.add("F01", f"{FULL} restarts of Redis under traffic, 3 nodes", found)
         assert most <= WITHIN, sorted(took)[-TENTH:]

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -37,6 +39,12 @@ LONG = 3 * PATIENCE
 LOOK_AGAIN = 0.1
 """Seconds between two looks at what nodes report."""
 SEVERAL_BEATS = 4.5
+ASKING = 0.1
+"""How likely a node calls somebody when it emits."""
+DEADLINE = 2.0
+LATE = PATIENCE
+"""Seconds that a call may end after its deadline: times are not judged here, but an end there must be."""
+ENDS = {"TimeoutError", "DisconnectedError", "NodeLostError"}
 TURN = 0.02
 """Seconds between two batches of traffic."""
 SAID = '42["m",'
@@ -202,7 +210,12 @@ class Referee:
         """Bytes added to each message."""
         self._heard: dict[FaultNode, dict[Flow, _Heard]] = {}
         self._since: dict[FaultNode, tuple[Metrics, int]] = {}
+        self.ends: Counter[str] = Counter()
+        """How calls ended."""
         self._talking: asyncio.Task[None] | None = None
+        self._asks: set[asyncio.Task[None]] = set()
+        self._questions = itertools.count()
+        self._chance = random.Random(5)
         self._outsiders: list[Member] = []
 
     async def __aenter__(self) -> Self:
@@ -308,20 +321,39 @@ class Referee:
         with contextlib.suppress(ConnectionClosed):
             await member.tell("say", batch)
 
-    def talk(self, per_second: float = 50.0) -> None:
-        """Have all nodes emit to all rooms, so many messages a second each, until :meth:`quiet`."""
-        assert self._talking is None
-        self._talking = asyncio.create_task(self._talk(per_second))
+    def talk(self, per_second: float = 50.0, asks: bool = False) -> None:
+        """Have all nodes emit to all rooms, so many messages a second each, until :meth:`quiet`.
 
-    async def _talk(self, per_second: float) -> None:
+        With ``asks`` they also call members of other nodes, now and then; each call has to end by its answer or an
+        error, by its deadline. Not where Redis is away for so long that what waits is dropped: answers would be among
+        that.
+        """
+        assert self._talking is None
+        self._talking = asyncio.create_task(self._talk(per_second, asks))
+
+    async def _talk(self, per_second: float, asks: bool) -> None:
         loop = asyncio.get_running_loop()
         began, said = loop.time(), 0
         while True:
             due = int((loop.time() - began) * per_second)
             for node in [node for node in self.members if node.alive] if due > said else ():
                 await self.say(node, due - said)
+                if asks and self._chance.random() < ASKING:
+                    self._asks.add(asyncio.create_task(self._ask(node)))
             said = due
             await asyncio.sleep(TURN)
+
+    async def _ask(self, node: FaultNode) -> None:
+        """Have a node call the member of another one (I5)."""
+        value = next(self._questions)
+        other = self._chance.choice([each for each in self.members if each is not node])
+        call = self.members[node].call("ask", self.members[other].sid, value, DEADLINE)
+        answer, error, seconds = await call
+        self.ends[error or "answered"] += 1
+        if (answer, error) != (value, None) and (answer is not None or error not in ENDS):
+            self.faults.append(f"a call that was to be answered {value} ended with {answer!r}, {error}")
+        if seconds > DEADLINE + LATE:
+            self.faults.append(f"a call with a deadline of {DEADLINE:g} s ended after {seconds:.1f} s")
 
     async def quiet(self) -> None:
         """Have nobody say anything more; returns when all that live have emitted what they were told."""
@@ -330,6 +362,8 @@ class Referee:
             talking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await talking
+        asks, self._asks = self._asks, set()
+        await asyncio.gather(*asks)
         await asyncio.gather(
             *(member.call("say", []) for node, member in self.members.items() if node.alive and not node.frozen)
         )
