@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import hiredis
 
 from roomcast_brokers.backends.redis.connecting import lost
+from roomcast_brokers.backends.redis.layout import MAX_REMEMBERED
 from roomcast_brokers.backends.redis.replies import PublishReplies, pack, refusal
 from roomcast_brokers.backends.redis.subscriptions import MAX_CHANNELS, Subscriptions, chunks
 from roomcast_brokers.errors import BrokerUnreachableError
@@ -108,6 +109,7 @@ class PublishConnection(Connection):
     ) -> None:
         super().__init__(loop, broken)
         self._command = command
+        self._heads: dict[str, bytes] = {}
         self._accepted = accepted
         self._outbox: list[bytes] = []
         self._unanswered = 0
@@ -119,16 +121,27 @@ class PublishConnection(Connection):
         return self._unanswered + len(self._outbox)
 
     def publish(self, channel: str, payload: bytes) -> None:
-        self._outbox.append(pack((self._command, channel, payload)))
+        head = self._heads.get(channel) or self._head(channel)
+        self._outbox.append(b"%b%d\r\n%b\r\n" % (head, len(payload), payload))
         if not self._scheduled:  # _schedule(), without the call: 0.05 µs of the 0.5 that this takes
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
     def publish_batch(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Publish these now, behind what waits for the end of this turn."""
-        command = self._command
-        self._outbox += [pack((command, channel, payload)) for channel, payload in messages]
+        for channel, payload in messages:
+            head = self._heads.get(channel) or self._head(channel)
+            self._outbox.append(b"%b%d\r\n%b\r\n" % (head, len(payload), payload))
         self._send()
+
+    def _head(self, channel: str) -> bytes:
+        """What ``pack`` puts before the payload, but for its length, remembered for the next message of the channel:
+        0.2 µs a message, where packing it takes 0.5.
+        """
+        if len(self._heads) >= MAX_REMEMBERED:
+            self._heads.clear()
+        head = self._heads[channel] = pack((self._command, channel, b"")).removesuffix(b"0\r\n\r\n")
+        return head
 
     def _flush(self) -> None:
         self._scheduled = False

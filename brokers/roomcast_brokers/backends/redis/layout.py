@@ -13,8 +13,8 @@ from roomcast_brokers.errors import BrokerUnreachableError
 
 SLOTS: Final = 16_384
 
-# Channels whose slot is remembered: finding it costs 0.5 µs, looking it up a tenth. Far more than a node uses at a
-# time; when it is full, all are forgotten, which costs less than to know which were used last.
+# Channels of which something is remembered: finding a slot costs 0.5 µs, looking it up a tenth. Far more than a node
+# uses at a time; when it is full, all are forgotten, which costs less than to know which were used last.
 MAX_REMEMBERED: Final = 20_000
 
 

@@ -113,6 +113,18 @@ async def test_what_one_turn_publishes_is_one_write() -> None:
     ]
 
 
+@pytest.mark.parametrize("payload", [b"", b"0\r\n\r\n", bytes(range(256)) * 5])
+async def test_it_is_written_as_hiredis_writes_it(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_REMEMBERED", 2)
+    p = Publishing().attach()
+    for channel in ("c", "c", "ü:0", "", "d", "c"):
+        p.connection.publish(channel, payload)
+        p.connection.publish_batch([(channel, payload)])
+        expected = hiredis.pack_command(("PUBLISH", channel, payload))  # type: ignore[arg-type]  # see replies.pack
+        assert p.transport.writes.pop() == expected * 2
+        assert len(p.connection._heads) <= 2
+
+
 async def test_a_batch_is_written_at_once_behind_what_waits() -> None:
     p = Publishing().attach()
     p.connection.publish("c", b"first")
