@@ -53,6 +53,7 @@ class _Process:
     """
 
     context: _Context | None = None
+    making = threading.Lock()
     of_parents: ClassVar[list[object]] = []
 
 
@@ -60,17 +61,16 @@ def _forked() -> None:
     if _Process.context is not None:
         _Process.of_parents.append(_Process.context)
         _Process.context = None
+    _Process.making = threading.Lock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     os.register_at_fork(after_in_child=_forked)
 
-_making = threading.Lock()
-
 
 def context() -> _Context:
     """The context that all lines of this process share; it ends with the process."""
-    with _making:
+    with _Process.making:
         if _Process.context is None:
             _Process.context = zmq.Context()
         return _Process.context
