@@ -180,19 +180,11 @@ def test_an_operator_ends_it_with_either_signal(url: str) -> None:
     assert files(url) == []
 
 
-def test_serving_needs_no_one_to_tell(url: str) -> None:
-    timer = threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGTERM))
-    held = Forwarder(url)
-    held.start()
-    with pytest.raises(BrokerError, match="another forwarder"):
+def test_serving_where_another_lives_raises_and_leaves_the_signals_alone(url: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Forwarder(url), pytest.raises(BrokerError, match="another forwarder"):
         serve(url)
-    held.stop()
-    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # should it come too early
-    try:
-        timer.start()
-        timer.join()
-    finally:
-        signal.signal(signal.SIGTERM, former)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_command_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
