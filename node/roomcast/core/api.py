@@ -66,6 +66,7 @@ class ServerSurface:
         options: dict[str, Any],
     ) -> None:
         self.logger = make_logger(logger, "socketio.server")
+        self._asked = getattr(self.logger, "isEnabledFor", None)
         read = read_options(options)
         self.settings = read.settings
         self.async_handlers = async_handlers
@@ -90,7 +91,8 @@ class ServerSurface:
     @property
     def verbose(self) -> bool:
         """Whether events are logged: a question first, since the arguments of a log call cost more than it."""
-        return is_verbose(self.logger)
+        asked = self._asked
+        return asked is None or bool(asked(logging.INFO))
 
     @property
     def handlers(self) -> dict[str, dict[str, Callable[..., Any]]]:

@@ -81,6 +81,8 @@ class Namespace:
             for room in rooms or ():
                 union.update(self.rooms.get(room, NO_MEMBERS))
             found = union.values()
+        if not except_sids and not except_rooms:
+            return found
         skipped = set(except_sids)
         for room in except_rooms:
             skipped.update(self.rooms.get(room, NO_MEMBERS))

@@ -41,10 +41,15 @@ from roomcast_brokers.messages import Question as OwnerQuestion
 if TYPE_CHECKING:
     from roomcast.core.cluster import Cluster
 
+class Named(msgspec.Struct, array_like=True):
+    """An array that begins with a text: what follows is looked through, and not kept."""
+
+    name: str
+
+
 # JSON is passed on to clients as it came: that it is an array which begins with a name is looked at, in C, without
 # building what is in it (0.2 us for 100 bytes).
-_looks = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_name_of = msgspec.json.Decoder(str).decode
+_named = msgspec.json.Decoder(Named).decode
 
 
 class Listening:
@@ -105,6 +110,8 @@ class Listening:
         namespace = self._node.hub.namespaces.get(emit.namespace)
         if emit.either and emit.sids and (namespace is None or emit.sids[0] not in namespace.sockets):
             return self._forward(envelope, operation, emit, namespace)
+        if namespace is None and emit.ask is None:
+            return None
         return self._deliver(envelope, emit, namespace)
 
     def _deliver(self, envelope: Envelope, emit: Emit, namespace: Namespace | None) -> Any:
@@ -123,8 +130,8 @@ class Listening:
         cluster = self._cluster
         if emit.codec == "json" == cluster.codec_name and not emit.attachments:
             try:
-                name = _name_of(_looks(emit.args)[0])
-            except (ValueError, IndexError, RecursionError) as error:  # msgspec's errors are ValueErrors
+                name = _named(emit.args).name
+            except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
                 raise PacketError("json", "another node sent arguments that are none") from error
             check_name(name)
             return emit.args, ()

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from roomcast.core.api import chosen_target
 from roomcast.core.cluster_calls import ClusterCalls
 from roomcast.core.manager import ManagerSurface
 
@@ -41,19 +40,19 @@ class AsyncManager(ManagerSurface):
         **_: Any,
     ) -> None:
         """Emit to clients of all nodes, or with ``ignore_queue`` of this one; ``namespace`` has no default here."""
-        node, target = self.server.node, chosen_target(to, room)
-        log = self.server.logger
-        if self.server.verbose:
-            log.info('emitting event "%s" to %s [%s]', event, "all" if target is None else target, namespace)
-        calls = None if ignore_queue else self._calls
+        server, target = self.server, room if to is None else to
+        if server.verbose:
+            to_whom = "all" if target is None else target
+            server.logger.info('emitting event "%s" to %s [%s]', event, to_whom, namespace)
+        calls = None if ignore_queue or server.bus is None else self._calls
         if callback is not None:
             if calls is None:
-                _, work = node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
+                _, work = server.node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
             else:
                 work = calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
-            self.server.runtime.do(work)
+            server.runtime.do(work)
         elif calls is None:
-            node.emit(event, data, target, skip_sid, namespace, volatile)
+            server.node.emit(event, data, target, skip_sid, namespace, volatile)
         else:
             calls.emit(event, data, target, skip_sid, namespace, volatile)
 
