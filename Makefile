@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 .PHONY: help up install setup test test-all soak faults bench bench-cluster lint docs coverage clean
 
 help:
-	@echo "make up         install, start the chat example on http://127.0.0.1:$(PORT)"
+	@echo "make up         install, start the chat example: two nodes, http://127.0.0.1:$(PORT) and the port after it"
 	@echo "make test       install, run the suite (15 minutes at most on 2 cores)"
 	@echo "make test-all   the long matrices and official suites as well (60 minutes at most)"
 	@echo "make soak       what must stay green when repeated; by hand"
@@ -36,7 +36,7 @@ $(VENV)/pyvenv.cfg:
 	  || { rm -rf $(VENV); echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 $(RUNTIME): $(VENV)/pyvenv.cfg $(PYPROJECTS) constraints.txt
-	$(PIP) --editable ./brokers --editable ./emitter --editable ./node
+	$(PIP) --editable './brokers[zmq]' --editable ./emitter --editable ./node
 	@touch $@
 
 $(TESTTOOLS): $(RUNTIME) tests/requirements.txt
@@ -58,7 +58,7 @@ setup: $(TESTTOOLS) $(CHAT_PACKAGES) $(INTEROP_PACKAGES)
 
 # ------------------------------------------------------------------------------------------------ run
 up: $(RUNTIME) $(CHAT_PACKAGES)
-	exec $(BIN)/roomcast run examples.chat.app:app --host 127.0.0.1 --port $(PORT)
+	exec $(BIN)/roomcast up examples.chat.app:app --nodes 2 --host 127.0.0.1 --port $(PORT)
 
 # ------------------------------------------------------------------------------------------------ check
 test: setup
@@ -97,4 +97,4 @@ docs: $(RUNTIME)
 
 clean:
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf examples/chat/node_modules tests/interop/js/node_modules tests/interop/browser/node_modules
+	rm -rf examples/chat/chat.sqlite3 examples/chat/node_modules tests/interop/js/node_modules tests/interop/browser/node_modules

@@ -1,90 +1,43 @@
-"""A chat on roomcast: rooms, names, who is here, who is typing, and ticks for what has arrived.
+"""A chat on roomcast: rooms, names, who is here, who is typing, and ticks for what has arrived. On one node or many.
 
-Start it from the top of the repository with ``roomcast run examples.chat.app:app --port 8080``.
+Start it from the top of the repository with ``roomcast up examples.chat.app:app --nodes 2 --port 8080``.
 
 A browser says who it is and where it wants to be in the ``auth`` of its connection. The Socket.IO client sends that
 again with every reconnection, so whoever returns is back under the old name, in the old room, without a line of code.
+
+Whatever is sent here reaches its receivers on every node. What the nodes must know in common is in the store.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import roomcast
+from examples.chat.store import BadInput, Person, Store
 from roomcast.exceptions import ConnectionRefusedError as Refuse
 
-# Everything that strangers can make grow has an end.
+# Everything that strangers can make grow has an end; the store has more of these.
 MAX_NAME = 24  # characters of a person's or a room's name
 MAX_TEXT = 2_000  # characters of one message
-MAX_PEOPLE = 100  # in one room: each arrival tells all of them
-MAX_MESSAGES = 50  # kept per room for those who arrive later or were away
-MAX_ROOMS = 1_000  # rooms that are remembered
+
+LOOK = 2.0  # seconds between two looks at the cluster
 
 HERE = Path(__file__).parent
 
+logger = logging.getLogger("chat")
+
+# All nodes of the cluster open the same file.
+store = Store(os.environ.get("CHAT_DATABASE") or f"{HERE}/chat.sqlite3")
+
 # Each client's events are handled one after another: what somebody says stays in order.
 sio = roomcast.AsyncServer(async_handlers=False, max_http_buffer_size=32_768)
-app = roomcast.ASGIApp(
-    sio,
-    static_files={
-        "/": f"{HERE}/public/",
-        # Not there before `npm install`: the page then takes the same file from a CDN.
-        "/vendor/socket.io.min.js": f"{HERE}/node_modules/socket.io-client/dist/socket.io.min.js",
-    },
-)
-
-
-class BadInput(ValueError):
-    """What a client asked for cannot be done; the text is for the person in front of it."""
-
-
-class Person(NamedTuple):
-    """Somebody in a room. `key` is a secret of the browser: who has it may take over the name."""
-
-    sid: str
-    name: str
-    key: str
-
-
-class Room:
-    """The people who are in a room now, by folded name, and its last messages, by id, oldest first."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.channel = f"room:{name}"
-        self.people: dict[str, Person] = {}
-        self.messages: dict[str, dict[str, Any]] = {}
-
-    def names(self) -> list[str]:
-        return [person.name for _, person in sorted(self.people.items())]
-
-    def enter(self, person: Person) -> Person | None:
-        """Let `person` in. Returns the same browser's older connection when that has not been missed yet."""
-        before = self.people.get(person.name.casefold())
-        if before and before.key != person.key:
-            raise BadInput(f"Somebody in this room is already called {before.name}.")
-        if not before and len(self.people) >= MAX_PEOPLE:
-            raise BadInput("This room is full.")
-        self.people[person.name.casefold()] = person
-        return before
-
-    def leave(self, person: Person) -> bool:
-        """Let `person` out. False when the name belongs to a newer connection by now."""
-        if self.people.get(person.name.casefold()) != person:
-            return False
-        del self.people[person.name.casefold()]
-        return True
-
-    def keep(self, message: dict[str, Any]) -> None:
-        self.messages[message["id"]] = message
-        while len(self.messages) > MAX_MESSAGES:
-            del self.messages[next(iter(self.messages))]
-
-
-rooms: dict[str, Room] = {}
 
 
 def line(value: object, what: str) -> str:
@@ -110,27 +63,23 @@ def token(value: object) -> str:
     return value
 
 
-def open_room(name: str) -> Room:
-    """The room of that name. A new one takes the place of the oldest empty one when there are too many."""
-    if name not in rooms and len(rooms) >= MAX_ROOMS:
-        empty = next((room.name for room in rooms.values() if not room.people), None)
-        if empty is None:
-            raise BadInput("There are too many rooms. Please join one that is open.")
-        del rooms[empty]
-    return rooms.setdefault(name, Room(name))
+def channel(room: str) -> str:
+    """The Socket.IO room of a room of ours: nobody can name one that the application uses otherwise."""
+    return f"room:{room}"
 
 
-async def enter(sid: str, name: str, key: str, room: Room) -> None:
+async def enter(sid: str, name: str, key: str, room: str) -> None:
     """Put somebody into `room`, and out of the room they were in; show them what is going on, and tell the others."""
     session = await sio.get_session(sid)
     person, old = Person(sid, name, key), session.get("room")
-    before = room.enter(person)
+    before = store.enter(room, person, sio.cluster.tag)
     session.update(person=person, room=room)
-    await sio.enter_room(sid, room.channel)
-    news = {"people": room.names(), "joined": None if before else name}
-    await sio.emit("people", news, room=room.channel, skip_sid=sid)
-    welcome = {"room": room.name, "name": name, "people": room.names(), "messages": list(room.messages.values())}
-    await sio.emit("welcome", welcome, to=sid)
+    # From here on everything that is said reaches them, from whichever node; so what was said before can be looked up.
+    await sio.enter_room(sid, channel(room))
+    await tell_people(room, joined=None if before else name, skip_sid=sid)
+    people = store.people(room)
+    welcome = {"room": room, "name": name, "version": people.version, "people": people.names}
+    await sio.emit("welcome", {**welcome, "messages": store.messages(room), "cluster": cluster()}, to=sid)
     if old:
         await leave(person, old)
     if before:
@@ -138,15 +87,24 @@ async def enter(sid: str, name: str, key: str, room: Room) -> None:
         await sio.disconnect(before.sid)
 
 
-async def leave(person: Person, room: Room) -> None:
+async def leave(person: Person, room: str) -> None:
     """Take `person` out of `room` and tell the others."""
-    await sio.leave_room(person.sid, room.channel)
-    if room.leave(person):
-        await sio.emit("people", {"people": room.names(), "left": person.name}, room=room.channel)
+    await sio.leave_room(person.sid, channel(room))
+    if store.leave(room, person):
+        await tell_people(room, left=person.name)
 
 
-async def whereabouts(sid: str) -> tuple[Person, Room]:
-    """Who is behind `sid`, and where."""
+async def tell_people(
+    room: str, *, joined: str | None = None, left: str | None = None, skip_sid: str | None = None
+) -> None:
+    """Tell everybody in the room who is there now."""
+    people = store.people(room)
+    news = {"room": room, "version": people.version, "people": people.names, "joined": joined, "left": left}
+    await sio.emit("people", news, room=channel(room), skip_sid=skip_sid)
+
+
+async def whereabouts(sid: str) -> tuple[Person, str]:
+    """Who is behind `sid`, and in which room."""
     session = await sio.get_session(sid)
     return session["person"], session["room"]
 
@@ -157,7 +115,7 @@ async def connect(sid: str, environ: Mapping[str, Any], auth: object) -> None:
     wish = auth if isinstance(auth, dict) else {}
     try:
         name, key = line(wish.get("name"), "Your name"), token(wish.get("key"))
-        await enter(sid, name, key, open_room(line(wish.get("room"), "The room")))
+        await enter(sid, name, key, line(wish.get("room"), "The room"))
     except BadInput as problem:
         raise Refuse(str(problem)) from problem
 
@@ -167,8 +125,8 @@ async def join(sid: str, name: object = None) -> dict[str, Any]:
     """Change the room. The answer is empty, or says what is wrong."""
     person, old = await whereabouts(sid)
     try:
-        new = open_room(line(name, "The room"))
-        if new is not old:
+        new = line(name, "The room")
+        if new != old:
             await enter(sid, person.name, person.key, new)
     except BadInput as problem:
         return {"error": str(problem)}
@@ -179,7 +137,8 @@ async def join(sid: str, name: object = None) -> dict[str, Any]:
 async def say(sid: str, said: object = None) -> dict[str, Any]:
     """Say ``{id, text}`` to the room. The answer holds the server's time: the sender's first tick.
 
-    A browser repeats what was not answered, so a message with a known id is answered again and not said twice.
+    A browser repeats what was not answered, perhaps on another node. A message with a known id is answered again and
+    not said twice.
     """
     person, room = await whereabouts(sid)
     wish = said if isinstance(said, dict) else {}
@@ -187,22 +146,21 @@ async def say(sid: str, said: object = None) -> dict[str, Any]:
         number, text = token(wish.get("id")), words(wish.get("text"))
     except BadInput as problem:
         return {"error": str(problem)}
-    if number not in room.messages:
-        at = round(time.time() * 1000)
-        room.keep({"id": number, "name": person.name, "text": text, "at": at, "delivered": False})
-        await tell(room.messages[number], person, room)
-    return {"at": room.messages[number]["at"]}
+    at = round(time.time() * 1000)
+    message, is_new = store.keep(room, {"id": number, "name": person.name, "text": text, "at": at})
+    if is_new:
+        await tell(message, person, room)
+    return {"at": message["at"]}
 
 
-async def tell(message: dict[str, Any], sender: Person, room: Room) -> None:
+async def tell(message: dict[str, Any], sender: Person, room: str) -> None:
     """Send a message to everybody else. The first browser that confirms it earns the sender the second tick."""
 
     async def delivered(*_: object) -> None:
-        if not message["delivered"]:
-            message["delivered"] = True
+        if store.delivered(room, message["id"]):
             await sio.emit("delivered", message["id"], to=sender.sid)
 
-    await sio.emit("message", message, room=room.channel, skip_sid=sender.sid, callback=delivered)
+    await sio.emit("message", message, room=channel(room), skip_sid=sender.sid, callback=delivered)
 
 
 @sio.event
@@ -210,7 +168,7 @@ async def typing(sid: str, active: object = None) -> None:
     """Somebody types, or has stopped. Worth nothing when late, so it may be dropped on the way to a slow reader."""
     person, room = await whereabouts(sid)
     news = {"name": person.name, "active": active is True}
-    await sio.emit("typing", news, room=room.channel, skip_sid=sid, volatile=True)
+    await sio.emit("typing", news, room=channel(room), skip_sid=sid, volatile=True)
 
 
 @sio.event
@@ -219,3 +177,71 @@ async def disconnect(sid: str, reason: str) -> None:
     session = await sio.get_session(sid)
     if session:
         await leave(session["person"], session["room"])
+
+
+# --- the cluster ------------------------------------------------------------------------------------------------------
+
+
+def cluster() -> dict[str, Any]:
+    """What the pages show of it: this node, how many there are, and how many people are online on all of them."""
+    return {"node": sio.cluster.tag, "nodes": len(sio.cluster.nodes()), "online": sio.cluster.count()}
+
+
+class Watch:
+    """Looks at the cluster every other second: what has changed is shown, and who was on a node that died goes."""
+
+    def __init__(self) -> None:
+        self._missing: set[str] = set()
+        self._shown: dict[str, Any] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Called when the node starts."""
+        self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        """Called when it has stopped."""
+        if self._task is not None:
+            self._task.cancel()
+        store.close()
+
+    async def look(self) -> None:
+        """Tell this node's pages what is new; each node does that for its own."""
+        now = cluster()
+        if now != self._shown:
+            self._shown = now
+            await sio.emit("cluster", now, ignore_queue=True)
+        missing = store.nodes() - {node.tag for node in sio.cluster.nodes()}
+        # Missing twice is gone: somebody may have come whose first heartbeat has not. Without a broker nobody knows.
+        gone = missing & self._missing if not sio.readiness().degraded else set()
+        self._missing = missing
+        await forget(gone)
+
+    async def _run(self) -> None:
+        await forget({sio.cluster.tag})  # of a former life of this node, which did not end in order
+        while True:
+            try:
+                await self.look()
+            except sqlite3.Error:
+                logger.exception("the store cannot be used")
+            await asyncio.sleep(LOOK)
+
+
+async def forget(nodes: set[str]) -> None:
+    """Take out the people of nodes that are gone, and tell the others."""
+    for room, name in store.forget(nodes) if nodes else ():
+        await tell_people(room, left=name)
+
+
+watch = Watch()
+
+app = roomcast.ASGIApp(
+    sio,
+    static_files={
+        "/": f"{HERE}/public/",
+        # Not there before `npm install`: the page then takes the same file from a CDN.
+        "/vendor/socket.io.min.js": f"{HERE}/node_modules/socket.io-client/dist/socket.io.min.js",
+    },
+    on_startup=watch.start,
+    on_shutdown=watch.stop,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import socketio
 
 from roomcast.cli import _parser
+from roomcast.supervision.status import COLUMNS
 from tests.support.inprocess import Way, serve
 from tests.support.pages import blocks, write_files
 from tests.support.patience import PATIENCE
@@ -82,6 +84,10 @@ def test_the_commands_are_there_with_the_options_that_are_named() -> None:
     text = README.read_text("utf-8")
     assert f"uvicorn --ws {FAST} chat:app" in text
     assert _parser().parse_args(["run", "chat:app", "--port", "8000"]).port == 8000
+    assert "roomcast up chat:app --nodes 4" in text
+    up = _parser().parse_args(["up", "chat:app", "--nodes", "4", "--broker", "redis://localhost"])
+    assert (up.nodes, up.port) == (4, 8000)
+    assert "  ".join(COLUMNS[:3]) in re.sub(" {2,}", "  ", text)
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert all(f"\n{target}:" in makefile for target in ("up", "test", "bench"))
 

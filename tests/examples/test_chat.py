@@ -1,26 +1,19 @@
-"""What strangers can send to the chat, and what they can make grow: everything is checked and has an end."""
+"""What strangers can send to the chat, and what becomes of the people of a node that dies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from examples.chat import app as chat
-from examples.chat.app import BadInput, Person, Room
+from examples.chat.store import BadInput, Person, Store
+from roomcast.core.roster import NodeInfo
+from roomcast.exposition.health import Readiness
 
 KEY = "a-secret-of-this-browser"
-
-
-def person(name: str, *, sid: str = "sid", key: str = KEY) -> Person:
-    return Person(sid, name, key)
-
-
-@pytest.fixture(autouse=True)
-def no_rooms() -> Iterator[None]:
-    chat.rooms.clear()
-    yield
-    chat.rooms.clear()
 
 
 @pytest.mark.parametrize(
@@ -51,52 +44,78 @@ def test_ids_are_short_and_plain(value: object) -> None:
         chat.token(value)
 
 
-def test_a_name_is_taken_in_any_spelling_except_for_its_own_browser() -> None:
-    room, first = Room("lobby"), person("Ada", sid="1")
-    assert room.enter(first) is None
-    with pytest.raises(BadInput, match="already called Ada"):
-        room.enter(person("ADA", sid="2", key="another-browser"))
-    again = person("Ada", sid="3")
-    assert room.enter(again) == first
-    assert not room.leave(first)  # its place is taken by the newer connection
-    assert room.names() == ["Ada"]
-    assert room.leave(again)
-    assert room.names() == []
+# --- nodes that die ---------------------------------------------------------------------------------------------------
 
 
-def test_a_room_is_full_at_some_point() -> None:
-    room = Room("lobby")
-    for number in range(chat.MAX_PEOPLE):
-        room.enter(person(f"Person {number}"))
-    with pytest.raises(BadInput, match="full"):
-        room.enter(person("One more"))
-    assert room.enter(person("Person 0", sid="back")) is not None  # who returns is no additional person
+class SeenCluster:
+    """The chat's server as its watch sees it: the cluster is what the test says, and emits are kept."""
+
+    def __init__(self) -> None:
+        self.alive = ["n001", "n002"]
+        self.degraded: tuple[str, ...] = ()
+        self.emitted: list[tuple[str, Any, Any]] = []
+        self.cluster = self
+
+    tag = "n001"
+
+    def nodes(self) -> list[NodeInfo]:
+        return [NodeInfo(tag, 1.0, {"/": 2}, tag == self.tag) for tag in self.alive]
+
+    def count(self) -> int:
+        return 2 * len(self.alive)
+
+    def readiness(self) -> Readiness:
+        return Readiness(started=True, degraded=self.degraded)
+
+    async def emit(self, event: str, data: Any, room: Any = None, ignore_queue: bool = False, **_: Any) -> None:
+        assert ignore_queue is (event == "cluster")  # each node tells its own pages
+        self.emitted.append((event, data, room))
+
+    def left(self) -> list[str]:
+        return [data["left"] for event, data, _ in self.emitted if event == "people"]
 
 
-def test_a_room_keeps_its_last_messages() -> None:
-    room = Room("lobby")
-    for number in range(chat.MAX_MESSAGES + 2):
-        room.keep({"id": str(number)})
-    assert list(room.messages) == [str(number) for number in range(2, chat.MAX_MESSAGES + 2)]
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeenCluster]:
+    server, store = SeenCluster(), Store(str(tmp_path / "chat.sqlite3"))
+    monkeypatch.setattr(chat, "sio", server)
+    monkeypatch.setattr(chat, "store", store)
+    store.enter("lobby", Person("n001-ada", "Ada", KEY), "n001")
+    store.enter("lobby", Person("n002-grace", "Grace", KEY), "n002")
+    store.enter("engines", Person("n002-mary", "Mary", KEY), "n002")
+    yield server
+    store.close()
 
 
-@pytest.mark.parametrize(
-    ("occupied", "expected"),
-    [
-        pytest.param(lambda number: number != 3, "3", id="the oldest empty room gives way"),
-        pytest.param(lambda number: True, None, id="no room is empty"),
-    ],
-)
-def test_rooms_do_not_grow_without_end(occupied: Callable[[int], bool], expected: str | None) -> None:
-    for number in range(chat.MAX_ROOMS):
-        room = chat.open_room(str(number))
-        if occupied(number):
-            room.enter(person("Ada"))
-    if expected is None:
-        with pytest.raises(BadInput, match="too many rooms"):
-            chat.open_room("new")
-    else:
-        assert chat.open_room("new").name == "new"
-        assert expected not in chat.rooms
-    assert len(chat.rooms) == chat.MAX_ROOMS
-    assert chat.open_room("7") is chat.rooms["7"]  # those that are open can be joined as ever
+async def test_who_was_on_a_node_that_died_goes(seen: SeenCluster) -> None:
+    watch = chat.Watch()
+    await watch.look()
+    seen.alive = ["n001"]
+    await watch.look()
+    assert seen.left() == []  # it may have come this very moment, unheard of so far
+    await watch.look()
+    assert sorted(seen.left()) == ["Grace", "Mary"]
+    last = next(data for event, data, room in seen.emitted if room == "room:lobby")
+    assert (last["people"], last["room"]) == (["Ada"], "lobby")
+    await watch.look()
+    assert len(seen.left()) == 2
+
+
+async def test_without_a_broker_nobody_is_thought_dead(seen: SeenCluster) -> None:
+    watch = chat.Watch()
+    seen.alive, seen.degraded = ["n001"], ("the broker is away",)
+    for _ in range(3):
+        await watch.look()
+    assert seen.left() == []
+    seen.alive, seen.degraded = ["n001", "n002"], ()
+    await watch.look()
+    assert seen.left() == []
+
+
+async def test_the_pages_are_told_how_large_the_cluster_is_when_that_changes(seen: SeenCluster) -> None:
+    watch = chat.Watch()
+    for alive in (["n001", "n002"], ["n001", "n002"], ["n001"]):
+        seen.alive = alive
+        await watch.look()
+    told = [data for event, data, _ in seen.emitted if event == "cluster"]
+    assert told == [{"node": "n001", "nodes": 2, "online": 4}, {"node": "n001", "nodes": 1, "online": 2}]

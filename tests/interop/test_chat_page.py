@@ -1,4 +1,4 @@
-"""The examples in real browser tabs: headless Chromium on the page, `roomcast run` behind it.
+"""The examples in real browser tabs: headless Chromium on the page, `roomcast run` or `roomcast up` behind it.
 
 The scenarios are in ``browser/*.mjs``. Where node, Chromium or a package is missing they are skipped and say what to
 install; with ``CI=true`` they fail instead.
@@ -11,9 +11,10 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ import pytest
 
 from tests.support.patience import PATIENCE
 from tests.support.server import ROOT, ServerProcess, running_server
+from tests.support.up_command import ANYWHERE, up
 
 BROWSER = Path(__file__).parent / "browser"
 CHAT = ROOT / "examples" / "chat"
@@ -68,21 +70,30 @@ def client() -> Path:
 
 
 @pytest.fixture
-def server(client: Path) -> Iterator[ServerProcess]:
-    with running_server("examples.chat.app:app") as process:
+def database(tmp_path: Path) -> dict[str, str]:
+    """The environment of a chat of one's own."""
+    return {"CHAT_DATABASE": str(tmp_path / "chat.sqlite3")}
+
+
+@pytest.fixture
+def server(client: Path, database: dict[str, str]) -> Iterator[ServerProcess]:
+    with running_server("examples.chat.app:app", env=database) as process:
         yield process
 
 
-class Scenario:
-    """Plays one ``.mjs`` file against a server, and does to the server what the file asks for: stop, start."""
+Deeds = Mapping[str, Callable[[], None]]
 
-    def __init__(self, server: ServerProcess, node: str, chromium: str, shots: Path) -> None:
-        self.server = server
+
+class Scenario:
+    """Plays one ``.mjs`` file against servers, and does what the file asks for: the ``deeds``, by their names."""
+
+    def __init__(self, urls: Sequence[str], node: str, chromium: str, shots: Path, deeds: Deeds | None = None) -> None:
         self.shots = shots
         self._node = node
+        self._deeds = deeds or {}
         self._env = {
             **os.environ,
-            "CHAT_URL": server.url,
+            **dict(zip(("CHAT_URL", "OTHER_URL"), urls, strict=False)),
             "CHROMIUM": chromium,
             "SHOTS": str(shots),
             "CLIENT": str(CLIENT),
@@ -113,17 +124,15 @@ class Scenario:
         assert process.stdout is not None
         assert process.stdin is not None
         for word in process.stdout:  # ends when the scenario does
-            {"stop\n": self.server.stop, "start\n": self._start_again}[word]()
+            self._deeds[word.strip()]()
             process.stdin.write("done\n")
             process.stdin.flush()
-
-    def _start_again(self) -> None:
-        self.server.start(self.server.port)
 
 
 @pytest.fixture
 def scenario(server: ServerProcess, node: str, chromium: str, tmp_path: Path) -> Scenario:
-    return Scenario(server, node, chromium, tmp_path)
+    deeds: Deeds = {"stop": server.stop, "start": lambda: server.start(server.port)}
+    return Scenario([server.url], node, chromium, tmp_path, deeds)
 
 
 def test_two_people_talk_in_rooms(scenario: Scenario) -> None:
@@ -154,7 +163,20 @@ def test_fastapi_example_shows_orders_on_every_page(
     module: str, client: Path, node: str, chromium: str, tmp_path: Path
 ) -> None:
     with running_server(f"examples.fastapi_app.{module}:app") as server:
-        Scenario(server, node, chromium, tmp_path).play("kitchen.mjs")
+        Scenario([server.url], node, chromium, tmp_path).play("kitchen.mjs")
+
+
+def test_two_nodes_are_one_chat_also_when_one_of_them_dies(
+    client: Path, node: str, chromium: str, database: dict[str, str], tmp_path: Path
+) -> None:
+    """As ``make up`` starts them."""
+    with up(tmp_path, "examples.chat.app:app", "--nodes", "2", *ANYWHERE, env=database) as command:
+        nodes = [command.ready(number) for number in (1, 2)]
+        deeds: Deeds = {"kill": lambda: os.kill(nodes[1].pid, signal.SIGKILL)}
+        Scenario([each.url for each in nodes], node, chromium, tmp_path, deeds).play("between.mjs")
+        command.ready(2, restarts=1)
+        command.interrupt()
+        assert command.ended() == 0
 
 
 def png_size(picture: Path) -> tuple[int, int]:

@@ -16,6 +16,7 @@ const remember = (store, key, value) => store.setItem(key, JSON.stringify(value)
 const me = recall(sessionStorage, "me", { name: "", room: "", key: randomId() });
 const typists = new Map(); // name -> timer that ends it
 let visited = recall(localStorage, "rooms", []);
+let version = 0; // of the list of people that is shown
 let socket = null;
 let typingSince = 0;
 
@@ -38,6 +39,7 @@ function connect(io) {
   socket.on("message", onMessage);
   socket.on("delivered", onDelivered);
   socket.on("typing", onTyping);
+  socket.on("cluster", view.showCluster);
   socket.on("replaced", () => leave("You went on in another tab."));
 }
 
@@ -75,7 +77,7 @@ function leave(problem = "") {
 
 // What the server says
 
-function onWelcome({ room, name, people, messages }) {
+function onWelcome({ room, name, people, messages, cluster, ...news }) {
   if ($("title").textContent !== room) view.clearMessages();
   Object.assign(me, { room, name });
   remember(sessionStorage, "me", me);
@@ -86,7 +88,9 @@ function onWelcome({ room, name, people, messages }) {
   view.showChat(true);
   view.showRoom(room);
   view.showRooms([...visited].sort(), room, goTo);
+  version = news.version;
   view.showPeople(people, name);
+  view.showCluster(cluster);
   view.quietly(() => {
     for (const message of messages) {
       if (!view.findMessage(message.id)) showMessage(message);
@@ -95,8 +99,12 @@ function onWelcome({ room, name, people, messages }) {
   if (matchMedia("(pointer: fine)").matches) $("text").focus(); // on a phone that would raise the keyboard
 }
 
-function onPeople({ people, joined, left }) {
-  view.showPeople(people, me.name);
+function onPeople({ room, people, joined, left, ...news }) {
+  if (room !== me.room) return; // of one that we are just leaving or entering
+  if (news.version > version) { // news from two nodes may overtake each other
+    version = news.version;
+    view.showPeople(people, me.name);
+  }
   if (joined) view.addNotice(`${joined} joined`);
   if (left) view.addNotice(`${left} left`);
   if (left) onTyping({ name: left, active: false });

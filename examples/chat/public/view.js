@@ -130,6 +130,12 @@ export function showRooms(rooms, current, go) {
   }));
 }
 
+/** Which node we are on, and how large the cluster is. */
+export function showCluster({ node, nodes, online }) {
+  const size = nodes === 1 ? "1 node" : `${nodes} nodes`;
+  $("cluster").textContent = `Node ${node} · ${online} online on ${size}`;
+}
+
 export function showTyping(names) {
   const who = names.length > 2 ? "Several people are" : names.length === 2 ? `${names[0]} and ${names[1]} are` : `${names[0]} is`;
   $("typing").textContent = names.length ? `${who} typing` : "";

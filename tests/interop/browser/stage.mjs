@@ -1,5 +1,5 @@
 // What every scenario needs: one Chromium, people with a tab each, and waiting for what a person would see.
-// Environment: CHAT_URL, CHROMIUM (its path), SHOTS (a folder for screenshots).
+// Environment: CHAT_URL, OTHER_URL (of another node, in some scenarios), CHROMIUM (its path), SHOTS (a folder for screenshots).
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -12,19 +12,20 @@ const ARGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 const { CHAT_URL, CHROMIUM, SHOTS } = process.env;
+export const { OTHER_URL } = process.env;
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 /** One person: a browser context (storage of its own) with one tab. Every wait ends with an error after 15 seconds. */
 export class Person {
-  constructor(context, page, name) {
-    Object.assign(this, { context, page, name, errors: [] });
+  constructor(context, page, name, url) {
+    Object.assign(this, { context, page, name, url, errors: [] });
     page.setDefaultTimeout(15_000);
     page.on("pageerror", (error) => this.errors.push(error.message));
     page.on("dialog", (dialog) => this.errors.push(`dialog: ${dialog.message()}`));
   }
 
   async join(room) {
-    await this.page.goto(`${CHAT_URL}/#${room}`);
+    await this.page.goto(`${this.url}/#${room}`);
     await this.page.getByLabel("Your name").fill(this.name);
     assert.equal(await this.page.getByLabel("Room", { exact: true }).inputValue(), room);
     await this.page.getByRole("button", { name: "Join the room" }).click();
@@ -76,13 +77,13 @@ export async function ask(word, lines = ask.lines ??= createInterface({ input: p
   assert.equal((await lines.next()).value, "done");
 }
 
-/** Run a scenario: it gets `person(name, options)`. Fails the process on any error, page errors included. */
+/** Run a scenario: it gets `person(name, options, url)`. Fails the process on any error, page errors included. */
 export async function play(scenario) {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
   const people = [];
-  const person = async (name, options = {}) => {
+  const person = async (name, options = {}, url = CHAT_URL) => {
     const context = await browser.newContext(options);
-    people.push(new Person(context, await context.newPage(), name));
+    people.push(new Person(context, await context.newPage(), name, url));
     return people.at(-1);
   };
   try {
