@@ -173,7 +173,7 @@ class Sender(Protocol):
     """
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Publish these (channel, payload), in order, in one go where the back end can.
+        """Publish these (channel, payload), in order, in one go where the back end can. None: reach the broker.
 
         Raises :class:`~roomcast_brokers.errors.SendError` (a ``BrokerUnreachableError``), whose ``accepted`` says how
         many of the first are surely with the broker; whether the next ones are is not known. ``MessageTooLargeError``

@@ -34,5 +34,10 @@ def read(environment: Mapping[str, str], default_url: str | None = None) -> Surr
     url = environment.get(BROKER_VARIABLE) or default_url
     if not url:
         raise NoBrokerError(f"which broker? {BROKER_VARIABLE} is not set")
-    keys: list[str | bytes] = [key.strip() for key in environment.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+    keys = split_keys(environment.get(KEYS_VARIABLE, ""))
     return Surroundings(url, environment.get(CLUSTER_VARIABLE) or DEFAULT_CLUSTER, keys or None)
+
+
+def split_keys(text: str) -> list[str | bytes]:
+    """The keys of a variable: separated by commas, the first one signs."""
+    return [key.strip() for key in text.split(",") if key.strip()]

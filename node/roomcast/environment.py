@@ -10,11 +10,9 @@ import os
 from typing import Any, Final
 
 from roomcast.engineio.sid import check_tag
+from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, KEYS_VARIABLE, split_keys
 
 TAG_VARIABLE: Final = "ROOMCAST_TAG"
-BROKER_VARIABLE: Final = "ROOMCAST_BROKER"
-CLUSTER_VARIABLE: Final = "ROOMCAST_CLUSTER"
-KEYS_VARIABLE: Final = "ROOMCAST_KEYS"
 
 
 def with_environment(options: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def with_environment(options: dict[str, Any]) -> dict[str, Any]:
 def with_broker_of_environment(options: dict[str, Any]) -> dict[str, Any]:
     """As :func:`with_environment`, for what joins a server to a cluster.
 
-    Several keys are separated by commas; the first one signs.
+    The variables are those of emitters (:mod:`roomcast_emitter.environment`).
     """
     found: dict[str, Any] = {
         name: value
@@ -39,5 +37,5 @@ def with_broker_of_environment(options: dict[str, Any]) -> dict[str, Any]:
         if options.get(name) is None and (value := os.environ.get(variable))
     }
     if "keys" in found:
-        found["keys"] = [key.strip() for key in found["keys"].split(",") if key.strip()]
+        found["keys"] = split_keys(found["keys"])
     return {**options, **found} if found else options

@@ -99,6 +99,8 @@ async def test_a_sender_made_while_the_broker_is_away(sending: Ground) -> None:
     await sending.stop()
     sender = sending.sender()
     channel = sending.channel()
+    with pytest.raises(SendError):
+        await sent(sender, [])
     with pytest.raises(SendError) as caught:
         await sent(sender, [(channel, b"unheard")])
     assert caught.value.accepted == 0

@@ -9,15 +9,9 @@ import pytest
 
 from roomcast import AsyncServer
 from roomcast.engine import EngineServer
-from roomcast.environment import (
-    BROKER_VARIABLE,
-    CLUSTER_VARIABLE,
-    KEYS_VARIABLE,
-    TAG_VARIABLE,
-    with_broker_of_environment,
-    with_environment,
-)
+from roomcast.environment import TAG_VARIABLE, with_broker_of_environment, with_environment
 from roomcast.errors import SettingsError
+from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, KEYS_VARIABLE
 
 
 def tag_of_server(**options: Any) -> str:

@@ -296,6 +296,7 @@ class Cluster:
         counters.measure_buffer_bytes = lambda: self.queue.waiting_bytes
         counters.measure_unpublished = lambda: self.queue.dropped
         counters.measure_abandoned = lambda: self.queue.abandoned
+        counters.measure_newer = lambda: self.codec.newer
         counters.measure_lost = lambda: self.tracking.lost
         counters.measure_recanted = lambda: self.tracking.recanted
         counters.measure_duplicates = lambda: self.tracking.duplicates

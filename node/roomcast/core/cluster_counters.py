@@ -58,6 +58,7 @@ class ClusterCounters:
         "measure_evictions",
         "measure_lag",
         "measure_lost",
+        "measure_newer",
         "measure_out",
         "measure_peers",
         "measure_pending",
@@ -83,6 +84,7 @@ class ClusterCounters:
         self.measure_unpublished: Callable[[], float] = _nothing
         self.measure_abandoned: Callable[[], float] = _nothing
         self.measure_lost: Callable[[], float] = _nothing
+        self.measure_newer: Callable[[], float] = _nothing
         self.measure_recanted: Callable[[], float] = _nothing
         self.measure_duplicates: Callable[[], float] = _nothing
         self.measure_evictions: Callable[[], float] = _nothing

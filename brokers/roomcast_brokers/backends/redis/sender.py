@@ -66,8 +66,6 @@ class RedisSender:
                 raise MessageTooLargeError(len(payload), MAX_MESSAGE_BYTES)
         if self._closed:
             raise BrokerClosedError("nothing is sent after close()")
-        if not messages:
-            return
         accepted = 0
         done = False
         try:
@@ -98,6 +96,8 @@ class RedisSender:
     def _write(self, messages: Sequence[tuple[str, bytes]], deadline: float) -> list[Connection]:
         """Write everything; returns for each message the connection on which its answer will come."""
         layout = self._find()
+        if not messages:
+            self._connected(layout.owner(""))  # any server: who is there is asked, not whether all are
         packed: dict[Server, list[bytes]] = {}
         owners = [layout.owner(channel) for channel, _ in messages]
         for server, (channel, payload) in zip(owners, messages, strict=True):

@@ -41,8 +41,6 @@ class ZmqSender:
             raise BrokerClosedError("the sender is closed; make another")
         for channel, payload in messages:
             check_message(channel, payload)
-        if not messages:
-            return
         deadline = monotonic() + self._timeout
         self._accepted = 0
         try:

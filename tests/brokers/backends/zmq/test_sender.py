@@ -56,9 +56,10 @@ async def test_what_is_sent_is_there_in_its_order(forwarder: ForwarderProcess, c
     await broker.close()
 
 
-def test_nothing_to_send_needs_no_forwarder() -> None:
+def test_to_send_nothing_is_to_look_whether_a_forwarder_is_there() -> None:
     sender = ZmqSender("zmq+tcp://127.0.0.1:1")
-    sender.send([])
+    with pytest.raises(SendError):
+        sender.send([])
     sender.close()
 
 
