@@ -20,11 +20,12 @@ from roomcast import __version__
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
-from roomcast.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, TAG_VARIABLE
+from roomcast.environment import TAG_VARIABLE
 from roomcast.errors import RoomcastError
 from roomcast.supervision.command import up
 from roomcast.supervision.leash import follow_standard_input
 from roomcast_emitter import command as emit_command
+from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE
 
 # Young objects to collect after: a connection allocates a hundred containers that live, so the default (700) would look
 # at all of them after every seven connections.

@@ -81,6 +81,11 @@ METRICS = (
         "cluster_dropped", "Messages that were not: foreign, broken, unsigned.", lambda c: c.cluster.dropped, "reason"
     ),
     _counter(
+        "cluster_newer",
+        "Messages of a newer minor version, read as far as it is known.",
+        lambda c: c.cluster.measure_newer(),
+    ),
+    _counter(
         "messages_lost", "Operations of others that were lost on the way here.", lambda c: c.cluster.measure_lost()
     ),
     _counter("messages_recanted", "Of these, such as came after all.", lambda c: c.cluster.measure_recanted()),

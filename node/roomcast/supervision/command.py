@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from roomcast.environment import BROKER_VARIABLE, CLUSTER_VARIABLE
 from roomcast.errors import SettingsError
 from roomcast.supervision.embedded import embedded_broker
 from roomcast.supervision.plans import NodePlan, make_plans, make_tags, run_arguments
@@ -24,6 +23,7 @@ from roomcast.supervision.status import why_it_ended
 from roomcast.supervision.supervisor import Supervisor
 from roomcast_brokers.errors import BrokerError
 from roomcast_brokers.registry import create, scheme_of
+from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE
 
 # Kept within one process, and so of no use to several.
 ALONE = "memory"
