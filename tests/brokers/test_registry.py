@@ -72,8 +72,9 @@ def test_options_reach_the_back_end() -> None:
 
 
 EVERY_SCHEME = {
-    "memory", "redis", "rediss", "unix", "valkey", "valkeys", "redis+sentinel", "valkey+sentinel", "redis+cluster",
-    "rediss+cluster", "valkey+cluster", "valkeys+cluster", "zmq+ipc", "zmq+tcp",
+    "memory", "redis", "rediss", "unix", "valkey", "valkeys", "redis+sentinel", "rediss+sentinel",
+    "valkey+sentinel", "valkeys+sentinel", "redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster",
+    "zmq+ipc", "zmq+tcp",
 }  # fmt: skip
 
 
