@@ -1,4 +1,4 @@
-"""Draw the state tables of ``roomcast.engineio.transitions`` into ``docs/states.md``.
+"""Draw the state tables of sessions, upgrades and subscriptions into ``docs/states.md``.
 
 ``python tools/draw_states.py`` writes the diagrams between the markers of that page; with ``--check`` it writes nothing
 and ends with 1 when the page is not what it would write.
@@ -9,10 +9,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from roomcast.core import subscriptions
 from roomcast.engineio.transitions import MACHINES, Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "states.md"
 BEGIN = "<!-- drawn from the tables by tools/draw_states.py: begin -->"
+DRAWN: dict[str, tuple[str, Table]] = {
+    **MACHINES,
+    "A subscription of a node": (subscriptions.ABSENT, subscriptions.CHANNEL),
+}
 END = "<!-- drawn from the tables by tools/draw_states.py: end -->"
 
 
@@ -34,7 +39,7 @@ def diagram(first: str, table: Table) -> str:
 
 def identifier(state: str) -> str:
     """The name of a state as Mermaid takes it."""
-    return state.replace(" ", "_")
+    return state.replace(",", "").replace(" ", "_")
 
 
 def drawn(page: str) -> str:
@@ -43,7 +48,7 @@ def drawn(page: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the page lacks {BEGIN!r} or {END!r}")
-    sections = [f"## {title}\n\n{diagram(first, table)}" for title, (first, table) in MACHINES.items()]
+    sections = [f"## {title}\n\n{diagram(first, table)}" for title, (first, table) in DRAWN.items()]
     return before + "\n\n".join([BEGIN, *sections, END]) + after
 
 
