@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @contextmanager
 def embedded_broker() -> Iterator[str]:
     """Runs one for the length of a ``with`` block; gives the URL for the nodes. Raises :class:`SettingsError`."""
-    folder = tempfile.mkdtemp(prefix="roomcast-")  # 0700
+    folder = tempfile.mkdtemp(prefix="roomcast-up-")  # 0700
     url = f"zmq+ipc://{folder}"
     try:
         forwarder = _start(url)
