@@ -65,7 +65,7 @@ def view(plan: NodePlan, life: Life, pid: int | None, reading: Reading, now: flo
 def _state(life: Life, reading: Reading) -> tuple[str, Mood, str]:
     match life.state:
         case State.SERVING if reading.answer == "silent":
-            return "no answer", "bad", ""
+            return "silent", "bad", ""
         case State.SERVING if reading.answer == "ready":
             return "ready", "good", ""
         case State.SERVING:

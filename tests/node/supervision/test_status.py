@@ -34,7 +34,7 @@ def test_a_node_that_serves() -> None:
 @pytest.mark.parametrize(
     ("reading", "life", "expected"),
     [
-        (SILENT, {}, ("no answer", "bad", "")),
+        (SILENT, {}, ("silent", "bad", "")),
         (Reading("degraded", ("broker away",)), {}, ("degraded", "middling", "broker away")),
         (Reading("unready", ("deaf", "twin")), {}, ("unready", "bad", "deaf, twin")),
         (SILENT, {"state": State.STARTING}, ("starting", "middling", "")),
