@@ -23,6 +23,8 @@ CUTS: dict[str, tuple[Callable[[TcpProxy], None], set[str]]] = {
     "only from Redis": (lambda proxy: proxy.swallow(frozenset({Way.TO_CLIENT})), {"unready", "degraded"}),
 }
 SHORTLY = 0.5
+LAST = 5
+"""Messages that nothing follows."""
 FULL = 60.0
 
 
@@ -64,3 +66,19 @@ async def test_a_node_that_is_cut_off_goes_on_and_comes_back(
         there, elsewhere = losses[cut_off].missing, sum(losses[node].missing for node in others)
         found = f"{there} missed there, {elsewhere} of its own missed elsewhere, all of them reported"
         results.add("F26", f"one node of three cut off for {FULL:g} s, {cut}", found)
+
+
+async def test_the_last_messages_are_missed_too(cluster: FaultCluster) -> None:
+    """Nothing comes after them that would show a jump of the numbers: what others tell of theirs has to do it."""
+    cut_off, *others = cluster.nodes
+    assert cut_off.proxy is not None
+    async with Referee(cluster.nodes) as referee:
+        referee.thorough = True
+        await referee.everybody_hears()
+        await asyncio.to_thread(cut_off.proxy.refuse)
+        for node in others:
+            await referee.say(node, LAST)
+        await referee.quiet()
+        await asyncio.to_thread(cut_off.proxy.heal)
+        losses = await referee.settled()
+        assert losses[cut_off].missing == losses[cut_off].lost == LAST * len(others) * len(referee.rooms)

@@ -179,13 +179,17 @@ class FaultCluster:
         with ThreadPoolExecutor() as pool:
             list(pool.map(FaultNode.start, nodes))
 
-    def repair(self) -> None:
-        """Everything runs, nothing is frozen or cut off any more."""
+    def mend(self) -> None:
+        """Redis runs, nothing is frozen or cut off any more; who was killed stays dead."""
         self.redis.start()
         for node in self.nodes:
             if node.proxy is not None:
                 node.proxy.heal()
             node.thaw()
+
+    def repair(self) -> None:
+        """As :meth:`mend`, and all nodes run."""
+        self.mend()
         self._start([node for node in self.nodes if not node.alive])
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """python-socketio's two clients behind one blocking face, so that a test of them is written once.
 
-    with PythonClient("asyncio") as client:
-        client.connect(server.url, transports=["polling"])
-        client.do("emit", "echo", (1, 2))
-        assert client.hear("echo") == (1, 2)
+with PythonClient("asyncio") as client:
+    client.connect(server.url, transports=["polling"])
+    client.do("emit", "echo", (1, 2))
+    assert client.hear("echo") == (1, 2)
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ ENDS = {"TimeoutError", "DisconnectedError", "NodeLostError"}
 TURN = 0.02
 """Seconds between two batches of traffic."""
 SAID = '42["m",'
+DROPPED = "publish_dropped_total"
 ONLY_IN_USE = {"asks", "asked_by", "acks", "held", "unconnected", "polls", "assemblies", "rooms_on"}
 """Tables of a node that are empty when nobody does anything (:meth:`AsyncServer.census`)."""
 
@@ -210,6 +211,7 @@ class Referee:
         """Bytes added to each message."""
         self._heard: dict[FaultNode, dict[Flow, _Heard]] = {}
         self._since: dict[FaultNode, tuple[Metrics, int]] = {}
+        self._drops: dict[tuple[FaultNode, FaultNode], int] = {}
         self.ends: Counter[str] = Counter()
         """How calls ended."""
         self._talking: asyncio.Task[None] | None = None
@@ -219,7 +221,7 @@ class Referee:
         self._outsiders: list[Member] = []
 
     async def __aenter__(self) -> Self:
-        await self._whole()
+        await self.whole()
         await asyncio.gather(*(self.join(node) for node in self.nodes))
         self.members = {node: self.members[node] for node in self.nodes}
         outsider = await Member.join(self.nodes[-1])
@@ -238,7 +240,7 @@ class Referee:
             self.check()
             await asyncio.gather(*(self._residue(node) for node in self.nodes if node.alive))
 
-    async def _whole(self) -> None:
+    async def whole(self) -> None:
         """Wait until all nodes know each other."""
         for node in self.nodes:
 
@@ -276,6 +278,10 @@ class Referee:
         member.hear = lambda message, at: self._hear(node, message, at)
         self._since[node] = await node.metrics(), len((await member.look())["gaps"])
         self.members[node] = member
+        for other in [other for other in self.members if other is not node]:
+            # What was dropped before both of them were there concerns neither.
+            self._drops[node, other] = (await other.metrics())[DROPPED]
+            self._drops[other, node] = (await node.metrics())[DROPPED]
         return member
 
     async def leave(self, node: FaultNode) -> None:
@@ -430,7 +436,7 @@ class Referee:
                 missing[node],
                 grown(node, "messages_lost_total"),
                 grown(node, "messages_recanted_total"),
-                sum(grown(other, "publish_dropped_total") for other in nodes if other is not node),
+                sum(found[other][DROPPED] - self._drops[node, other] for other in nodes if other is not node),
                 beside(node, look["gaps"]),
             )
             for node, look in zip(nodes, looks, strict=True)

@@ -51,12 +51,14 @@ class Rule(msgspec.Struct, frozen=True):
     does: Does
     ways: frozenset[Way]
     marker: bytes | None = None
+    until: int | None = None  # only on connections that were made before this many
 
 
 class _Line:
     """One connection of a client, and the one to the server that belongs to it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.number = number
         self.reader = reader
         self.writer = writer
         self.upstream: asyncio.StreamWriter | None = None
@@ -94,6 +96,7 @@ class TcpProxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._made = 0  # connections so far
         self._rule = Rule(Does.PASS, BOTH)
         self._delay = 0.0
         self._rate: float | None = None
@@ -155,6 +158,10 @@ class TcpProxy:
     def swallow(self, ways: frozenset[Way] = BOTH, marker: bytes | None = None) -> None:
         """Lose what comes, silently, until :meth:`heal`; ends of connections are not passed on either."""
         self._set_rule(Rule(Does.SWALLOW, ways, marker))
+
+    def forget(self, ways: frozenset[Way] = BOTH, marker: bytes | None = None) -> None:
+        """As :meth:`swallow`, but only on what is connected now: who connects anew is served."""
+        self._set_rule(Rule(Does.SWALLOW, ways, marker, self._made))
 
     def hold(self, ways: frozenset[Way] = BOTH, marker: bytes | None = None) -> None:
         """Keep back what comes; :meth:`heal` lets it go on."""
@@ -231,7 +238,8 @@ class TcpProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        line = _Line(reader, writer)
+        line = _Line(self._made, reader, writer)
+        self._made += 1
         self._lines.add(line)
         try:
             await self._carry(line)
@@ -285,6 +293,8 @@ class TcpProxy:
         while True:
             rule, changed = self._rule, self._changed
             if rule.does is Does.PASS or way not in rule.ways or not line.is_for(rule.marker):
+                return True
+            if rule.until is not None and line.number >= rule.until:
                 return True
             if rule.does is Does.SWALLOW:
                 line.damaged = True
