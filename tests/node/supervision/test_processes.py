@@ -21,7 +21,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1
 
 HANGING = """
 import os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; print('child', flush=True); time.sleep(3600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; print('child', flush=True); time.sleep(120)"])
 print(os.getpgid(0) == os.getpid(), child.pid, flush=True)
 child.wait()
 app = None
@@ -76,7 +76,7 @@ async def test_a_file_of_the_application_does_not_stand_in_for_ours(
 async def hanging(folder: Path) -> tuple[NodeProcess, int]:
     """A node that never gets beyond importing its application, and has a child; the child's process id."""
     (folder / "hanging.py").write_text(HANGING)
-    node = await start_node(["run", "hanging:app", f"--app-dir={folder}", "--port=0"], ENVIRONMENT)
+    node = await start_node(["run", "hanging:app", f"--app-dir={folder}", "--port=0", "--stop-at-eof"], ENVIRONMENT)
     seen = b""
     while b"child" not in seen or seen.count(b"\n") < 2:
         seen += await asyncio.wait_for(node.read(), 3 * PATIENCE)
