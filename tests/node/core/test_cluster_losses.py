@@ -170,7 +170,7 @@ class Run:
 
 
 @pytest.mark.parametrize("traits", [ORDERED, UNORDERED, SHARDED], ids=["ordered", "unordered", "sharded"])
-@hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=st.lists(ACTIONS, min_size=5, max_size=60))
 def test_loss_reported_is_loss_observed(traits: Traits, actions: list[tuple[Any, ...]]) -> None:
     judge(traits, actions)
