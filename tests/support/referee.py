@@ -406,9 +406,14 @@ class Referee:
     def missed(self, node: FaultNode, own: bool) -> int:
         """How much the node's member has missed so far: of its own node, or of the others."""
         tag = self.members[node].tag
+        emitters = {flow[0] for flow in self.sent} - self.excused
+        return sum(self.missed_of(node, emitter) for emitter in emitters if (emitter == tag) is own)
+
+    def missed_of(self, node: FaultNode, emitter: str) -> int:
+        """How much of one emitter's messages the node's member has missed so far."""
         missing = 0
         for flow, sent in self.sent.items():
-            if (flow[0] == tag) is own and flow[0] not in self.excused:
+            if flow[0] == emitter:
                 heard = self._heard[node].get(flow)
                 missing += sent if heard is None else sent - heard.first - heard.count
         return missing
