@@ -43,7 +43,7 @@ async def test_a_message_that_was_heard_is_not_heard_again(
         done = proxy.resets
         for number in range(1, resets + 1):
             proxy.reset_after(CHANNEL)
-            await referee.say(publisher, 3)
+            await referee.say(publisher, 1, ["one", "two"] * 3)  # several messages for each: their order counts
 
             async def was_reset(number: int = number) -> bool:
                 return proxy.resets == done + number

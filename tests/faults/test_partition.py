@@ -68,8 +68,12 @@ async def test_a_node_that_is_cut_off_goes_on_and_comes_back(
         results.add("F26", f"one node of three cut off for {FULL:g} s, {cut}", found)
 
 
-async def test_the_last_messages_are_missed_too(cluster: FaultCluster) -> None:
-    """Nothing comes after them that would show a jump of the numbers: what others tell of theirs has to do it."""
+@pytest.mark.parametrize("seconds", [0.0, pytest.param(6.0, marks=pytest.mark.faults)])
+async def test_the_last_messages_are_missed_too(cluster: FaultCluster, seconds: float) -> None:
+    """Nothing comes after them that would show a jump of the numbers: what others tell of theirs has to do it.
+
+    They tell it for three beats by themselves, and after that to who asks.
+    """
     cut_off, *others = cluster.nodes
     assert cut_off.proxy is not None
     async with Referee(cluster.nodes) as referee:
@@ -79,6 +83,7 @@ async def test_the_last_messages_are_missed_too(cluster: FaultCluster) -> None:
         for node in others:
             await referee.say(node, LAST)
         await referee.quiet()
+        await asyncio.sleep(seconds)
         await asyncio.to_thread(cut_off.proxy.heal)
         losses = await referee.settled()
         assert losses[cut_off].missing == losses[cut_off].lost == LAST * len(others) * len(referee.rooms)
