@@ -108,6 +108,11 @@ class ClusterCalls:
         """The bodies to publish, each with its channel. Raises for a room that cannot travel, or too much data."""
         cluster = self._cluster
         body, attachments = encoded
+        if to is None and not attachments:  # what most are: 1 µs less than the long way
+            emit = Emit(EVENT, namespace, cluster.codec_name, body, (), None, (), (), skip, ask, volatile)
+            everyone, encoded_emit = cluster.channels.everyone, encode_body(emit)
+            cluster.queue.check(everyone, encoded_emit)
+            return [(everyone, encoded_emit)]
         found = []
         for each in destinations(cluster.channels, namespace, to, partial(self._owner, namespace)):
             emit = Emit(

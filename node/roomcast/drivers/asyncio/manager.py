@@ -40,7 +40,21 @@ class AsyncManager(ManagerSurface):
         **_: Any,
     ) -> None:
         """Emit to clients of all nodes, or with ``ignore_queue`` of this one; ``namespace`` has no default here."""
-        server, target = self.server, room if to is None else to
+        self.emit_now(event, data, namespace, room if to is None else to, skip_sid, callback, ignore_queue, volatile)
+
+    def emit_now(
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        target: Any,
+        skip_sid: Any,
+        callback: Callable[..., Any] | None,
+        ignore_queue: bool,
+        volatile: bool,
+    ) -> None:
+        """What :meth:`emit` does, which never waits; the server calls it where nobody has overridden that."""
+        server = self.server
         if server.verbose:
             to_whom = "all" if target is None else target
             server.logger.info('emitting event "%s" to %s [%s]', event, to_whom, namespace)

