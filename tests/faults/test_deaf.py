@@ -82,6 +82,23 @@ async def test_a_deaf_node_is_unready_until_it_hears(cluster: FaultCluster) -> N
         await referee.settled()
 
 
+async def test_what_a_dead_connection_took_is_said_again_in_order(cluster: FaultCluster) -> None:
+    """The one that publishes is dead, which the node cannot see either. Those who hear miss nothing, if it is quick."""
+    speaker, *others = cluster.nodes
+    assert speaker.proxy is not None
+    async with Referee(cluster.nodes) as referee:
+        await referee.everybody_hears()
+        before = (await speaker.metrics())["publish_abandoned_total"]
+        speaker.proxy.forget(frozenset({Way.TO_SERVER}), PUBLISHES)
+        for _ in range(5):
+            await referee.say(speaker, 1, ["one", "two"] * 3)
+            await referee.members[speaker].call("say", [])  # so that they go out one after another
+        await referee.everybody_hears()
+        await referee.settled()
+        missed = [referee.missed_of(node, referee.members[speaker].tag) for node in others]
+        assert not any(missed) or (await speaker.metrics())["publish_abandoned_total"] > before, missed
+
+
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
 async def test_connections_killed_by_redis_are_made_anew(cluster: FaultCluster, kind: str) -> None:
     async with Referee(cluster.nodes) as referee:
