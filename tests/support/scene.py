@@ -74,6 +74,10 @@ class Scene:
         metrics = await self.nodes[node].metrics()
         return {kind: metrics.of("cluster_in_total", kind) for kind in ("emit", "join", "leave", "close_room")}
 
+    def forget_troubles(self) -> None:
+        """This test makes trouble: what nodes have lost or dropped is not judged."""
+        self._troubles = []
+
     # --- beginning and end --------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
@@ -90,8 +94,8 @@ class Scene:
         try:
             if error is None:
                 await self._until_empty()
-                troubles = [await self._trouble(number) for number in range(len(self.nodes))]
-                assert troubles == self._troubles
+                for number, before in enumerate(self._troubles):
+                    assert await self._trouble(number) == before
         finally:
             for desk in self.desks:
                 await desk.close()
