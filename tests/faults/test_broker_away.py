@@ -5,6 +5,7 @@ may, in order, and count what falls out; nothing is missing that is not in one o
 from __future__ import annotations
 
 import asyncio
+import time  # time: says whether anything may have fallen out of a buffer
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.support.fault_results import Results
 from tests.support.referee import Referee, eventually
 
 OUTAGES = [0.5, *(pytest.param(seconds, marks=pytest.mark.faults) for seconds in (5.0, 20.0))]
+KEPT = 5.0
+"""Seconds for which buffers keep what waits."""
 SMALL = {"publish_buffer_seconds": 0.3}
 
 
@@ -37,12 +40,13 @@ async def test_redis_is_away_under_load(cluster: FaultCluster, seconds: float, r
     async with Referee(cluster.nodes) as referee:
         await referee.everybody_hears()
         referee.talk(per_second=100)
+        since = time.monotonic()
         await outage(cluster, referee, seconds)
         await referee.everybody_hears()
+        took = time.monotonic() - since
         losses = await referee.settled()
         sent = referee.sent.total()
-    kept = max(loss.dropped for loss in losses.values()) == 0
-    assert kept or seconds >= 5, losses  # buffers keep 5 s
+    assert took >= KEPT or not any(loss.dropped for loss in losses.values()), losses
     if seconds > 1:
         lost, dropped = sum(x.lost - x.recanted for x in losses.values()), sum(x.dropped for x in losses.values()) // 2
         found = f"of {sent} messages {dropped} fell out of buffers; {lost} times a node missed one: all reported"
