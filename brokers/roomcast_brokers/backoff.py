@@ -8,9 +8,12 @@ Take a new iterator when the connection breaks; go on with the old one when a co
 
 from __future__ import annotations
 
-import random as _random
 from collections.abc import Callable, Iterator
+from random import SystemRandom
 from typing import Final
+
+# Of the system, so that the children of a fork do not all draw the same, and nobody else's numbers are used up.
+_chance = SystemRandom().random
 
 # The first retry comes after 15 to 45 ms: most breaks are one cut connection, or a server that restarts at once, and a
 # node hears nothing until it is back. Not sooner: a server that refuses everybody is not to be asked without a pause.
@@ -26,7 +29,7 @@ GROWTH: Final = 3.0
 
 
 def delays(
-    shortest: float = SHORTEST_DELAY, longest: float = LONGEST_DELAY, random: Callable[[], float] = _random.random
+    shortest: float = SHORTEST_DELAY, longest: float = LONGEST_DELAY, random: Callable[[], float] = _chance
 ) -> Iterator[float]:
     """Seconds to wait before the first retry, the second, and so on without end, each within the two bounds.
 
