@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.patience import PATIENCE
 from tests.support.terminal import Terminal
-from tests.support.up_command import ANYWHERE, start_up, wait_until_gone
+from tests.support.up_command import ANYWHERE, start_up, wait_until_gone, wait_until_written
 
 APP = """
 import roomcast
@@ -108,14 +108,15 @@ def test_who_closes_the_window_stops_it(seat: Seat) -> None:
 
 def test_the_nodes_go_on_when_nobody_reads(tmp_path: Path) -> None:
     """As in ``roomcast up … | head``."""
-    (tmp_path / "served.py").write_text(APP)
+    lives = tmp_path / "lives"
+    (tmp_path / "served.py").write_text(f"with open({str(lives)!r}, 'a') as lives:\n    lives.write('+')\n{APP}")
     process = start_up(tmp_path, ["served:app", "--nodes", "1", *ANYWHERE], subprocess.PIPE, {})
     try:
         assert process.stdout is not None
         with process.stdout as output:
             pid = next(int(found[1]) for line in output if (found := re.search(rb"is ready, pid (\d+)", line)))
         os.kill(pid, signal.SIGKILL)  # what it has to say about this, and about the next life, nobody hears
-        wait_until_gone(pid)
+        wait_until_written(lives, 2)  # it is known to have died, and was started again
         process.terminate()
         assert process.wait(4 * PATIENCE) == 0
     finally:

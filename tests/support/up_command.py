@@ -49,6 +49,14 @@ def start_up(
     )
 
 
+def wait_until_written(path: Path, size: int) -> None:
+    """Until that file is there and has so many bytes."""
+    deadline = time.monotonic() + 4 * PATIENCE
+    while not path.is_file() or path.stat().st_size < size:
+        assert time.monotonic() < deadline, f"{path.name} never got {size} bytes"
+        time.sleep(LOOK_AGAIN)
+
+
 class Up:
     """One ``roomcast up`` whose output is a file. ``broker_folder`` is where it makes its temporary files."""
 
