@@ -20,7 +20,6 @@ ALL = CHANNELS.everyone
 ROOM = CHANNELS.room("/", "room")
 OF_NOBODY = "zzzz0123456789abcdef"
 """It has the form of a sid, and the tag of a node that nobody knows."""
-HALF_A_MEGABYTE = 500_000
 NO_ROOMS: list[Any] = [1.5, b"room", True, ("a", "b", b"c"), [None], object()]
 
 

@@ -16,12 +16,9 @@ from roomcast_brokers.messages import CloseRoom, Disconnect, Emit, Join, Kind, L
 from tests.support.world import CLUSTER, Member, PlayedClient, World
 
 CHANNELS = Channels(CLUSTER)
-ALL = CHANNELS.everyone
 ROOM = CHANNELS.room("/", "room")
 OF_NOBODY = "zzzz0123456789abcdef"
 """It has the form of a sid, and the tag of a node that nobody knows."""
-HALF_A_MEGABYTE = 500_000
-NO_ROOMS: list[Any] = [1.5, b"room", True, ("a", "b", b"c"), [None], object()]
 
 
 @pytest.fixture
@@ -41,11 +38,6 @@ def fake_sid(tag: str) -> str:
 
 def emits(world: World, since: int = 0) -> list[tuple[str, str, Emit]]:
     return [each for each in world.published(Kind.EMIT)[since:] if isinstance(each[2], Emit)]  # type: ignore[misc]
-
-
-def routes(world: World) -> list[tuple[str, Any, tuple[str, ...], bool]]:
-    """(channel, rooms, sids, either) of all emits that the broker took."""
-    return [(channel, emit.rooms, emit.sids, emit.either) for _, channel, emit in emits(world)]
 
 
 # --- entering rooms ---------------------------------------------------------------------------------------------------

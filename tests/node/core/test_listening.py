@@ -33,7 +33,6 @@ CHANNELS = Channels(CLUSTER)
 ALL = CHANNELS.everyone
 OWN = CHANNELS.node("aaaa")
 ROOM = CHANNELS.room("/", "room")
-KEYS = ("a key that is long enough", "another key for the rotation")
 
 
 @pytest.fixture
