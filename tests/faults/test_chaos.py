@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -23,6 +24,9 @@ FIRST, LAST = map(int, os.environ.get("ROOMCAST_FAULTS_SEEDS", "1-3").split("-")
 ROUNDS = 12
 LONGEST = 4.5
 """Seconds that a round takes at most: what waits for Redis is kept for 5."""
+
+PLAYED: Counter[str] = Counter()
+"""What all seeds of this run come to."""
 
 Chance = random.Random
 ON_PROXIES: list[Callable[[TcpProxy, Chance], None]] = [
@@ -109,5 +113,9 @@ async def test_whatever_happens(cluster: FaultCluster, seed: int, results: Resul
             failure.add_note(f"seed {seed}: {history}")
             raise
         sent = referee.sent.total()
-    found = f"{killed} nodes killed; {sent} messages, {missing} times a node missed one, all reported"
-    results.add("F00", f"{ROUNDS} rounds of random faults, two at a time, seed {seed}", found)
+    PLAYED.update(seeds=1, killed=killed, sent=sent, missing=missing)
+    found = (
+        f"{PLAYED['seeds']} seeds, the last one {seed}; {PLAYED['killed']} nodes killed; {PLAYED['sent']} messages, "
+    )
+    found += f"{PLAYED['missing']} times a node missed one, all reported"
+    results.add("F00", f"{ROUNDS} rounds of random faults, two at a time, for each seed", found)

@@ -22,6 +22,7 @@ async def test_every_node_is_back_after_each_restart(restarts: int, results: Res
         cluster = FaultCluster(nodes=3, proxied=False, environment={"ROOMCAST_BROKER": forwarder.url})
         async with cluster.running(redis=False), Referee(cluster.nodes) as referee:
             await referee.everybody_hears()
+            losses = {}
             for number in range(restarts):
                 referee.talk()
                 await asyncio.to_thread(forwarder.kill if number % 2 else forwarder.terminate)
