@@ -119,12 +119,13 @@ class Bus:
         if broker is None or runtime is None:
             return
         runtime.look_at_clock()
-        for change in self.cluster.take_changes():
+        cluster = self.cluster
+        for change in cluster.take_changes():
             if change.generation is None:
                 broker.unsubscribe(change.channel)
             else:
                 broker.subscribe(change.channel, change.generation)
-        messages = self.cluster.take_messages()
+        messages = cluster.take_messages()
         if not messages:
             return
         try:
@@ -141,10 +142,13 @@ class Bus:
 
     def delivered(self, channel: str, payload: bytes) -> None:
         """A message has come."""
-        runtime = self._runtime
-        if runtime is not None:
-            runtime.look_at_clock()
-            self._later(self.cluster.delivered(channel, payload))
+        runtime, cluster = self._runtime, self.cluster
+        if runtime is None or cluster.codec.is_own(payload):  # half of what comes on a node that publishes
+            return
+        runtime.look_at_clock()
+        work = cluster.delivered(channel, payload)
+        if work is not None:
+            self._later(work)
 
     def confirmed(self, channel: str, generation: int) -> None:
         """A subscription is confirmed."""
@@ -155,7 +159,6 @@ class Bus:
     def accepted(self, count: int) -> None:
         """The broker has so many messages."""
         if self._runtime is not None:
-            self._runtime.look_at_clock()
             self.cluster.accepted(count)
 
     def changed(self, state: State, cause: Exception | None) -> None:
