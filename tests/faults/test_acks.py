@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.fault_cluster import FaultCluster, FaultNode
+from tests.support.fault_member import NOTHING, Member, eventually
 from tests.support.fault_results import Results, percentile
-from tests.support.referee import NOTHING, Member, Referee, eventually
+from tests.support.referee import Referee
 
 ASKS = 10
 LOST_WITHIN = 4.0

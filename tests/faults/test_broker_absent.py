@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
-from tests.support.referee import Member, Referee, eventually
+from tests.support.fault_member import Member, eventually
+from tests.support.referee import Referee
 from tests.support.services import RedisServer
 
 ABSENT = 0.5

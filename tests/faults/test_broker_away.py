@@ -10,8 +10,9 @@ import time  # time: says whether anything may have fallen out of a buffer
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Referee, eventually
+from tests.support.referee import Referee
 
 OUTAGES = [0.5, *(pytest.param(seconds, marks=pytest.mark.faults) for seconds in (5.0, 20.0))]
 KEPT = 5.0

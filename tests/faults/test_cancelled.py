@@ -8,7 +8,8 @@ import pytest
 
 from roomcast_emitter import AsyncEmitter
 from tests.support.fault_cluster import FaultCluster
-from tests.support.referee import Member, Referee, eventually
+from tests.support.fault_member import Member, eventually
+from tests.support.referee import Referee
 from tests.support.tcp_proxy import TcpProxy
 
 SLOW = 0.05

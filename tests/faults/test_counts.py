@@ -8,8 +8,9 @@ import time  # time: measures how soon counts are right
 import pytest
 
 from tests.support.fault_cluster import FaultCluster, FaultNode
+from tests.support.fault_member import Member, eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Member, Referee, eventually
+from tests.support.referee import Referee
 
 CLIENTS = 10
 GONE_WITHIN = 5.0

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from roomcast_brokers.channels import Channels
 from tests.support import raw_envelope
 from tests.support.fault_cluster import FaultCluster, FaultNode
-from tests.support.referee import EVERYBODY, Member, Referee, eventually
+from tests.support.fault_member import Member, eventually
+from tests.support.referee import EVERYBODY, Referee
 from tests.support.services import RedisServer
 
 KEY, OTHER_KEY = b"ours", b"theirs"

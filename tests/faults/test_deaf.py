@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.support.fault_cluster import PUBLISHES, SUBSCRIBES, FaultCluster, FaultNode
+from tests.support.fault_member import Member, eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Member, Referee, eventually
+from tests.support.referee import Referee
 from tests.support.tcp_proxy import Way
 
 RED_WITHIN = 5.0  # three beats, and what is left of the one before

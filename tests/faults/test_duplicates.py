@@ -6,8 +6,9 @@ import pytest
 
 from roomcast_brokers.channels import DEFAULT_CLUSTER, Channels
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Referee, eventually
+from tests.support.referee import Referee
 
 CHANNEL = Channels(DEFAULT_CLUSTER).room("/", "one").encode()
 

@@ -16,8 +16,9 @@ import pytest
 
 from tests.support.celery_worker import CeleryWorker
 from tests.support.fault_cluster import FaultCluster, FaultNode
+from tests.support.fault_member import Fault, Member, eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Fault, Member, Referee, eventually
+from tests.support.referee import Referee
 from tests.support.services import RedisServer
 
 TASKS = "tests.faults.tasks"

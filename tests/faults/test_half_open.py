@@ -12,8 +12,9 @@ import time  # time: measures how soon it is noticed
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import Fault, eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Fault, Referee, eventually
+from tests.support.referee import Referee
 
 STALL = 1.0
 """Seconds that a connection may be silent and nothing follows."""

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import LONG, Member
 from tests.support.fault_results import Results
-from tests.support.referee import LONG, Member, Referee
+from tests.support.referee import Referee
 
 AT_ONCE = 25
 FULL = 20_000

@@ -9,8 +9,9 @@ import asyncio
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Referee, eventually
+from tests.support.referee import Referee
 
 LIMIT = "pubsub 1mb 512kb 5"
 USUAL = "pubsub 32mb 8mb 60"

@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.fault_cluster import FaultCluster
+from tests.support.fault_member import eventually
 from tests.support.fault_results import Results
-from tests.support.referee import Referee, eventually
+from tests.support.referee import Referee
 from tests.support.tcp_proxy import TcpProxy, Way
 
 CUTS: dict[str, tuple[Callable[[TcpProxy], None], set[str]]] = {

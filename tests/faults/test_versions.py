@@ -13,9 +13,10 @@ from redis.asyncio import Redis
 
 from tests.support import raw_envelope
 from tests.support.fault_cluster import FaultCluster, FaultNode, Metrics
+from tests.support.fault_member import Member, eventually
 from tests.support.raw_client import RawSocketIO
 from tests.support.raw_packet import EVENT, Packet
-from tests.support.referee import Member, Referee, eventually
+from tests.support.referee import Referee
 
 PLAYED = raw_envelope.TAG.decode()
 CHANNEL = {

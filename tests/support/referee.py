@@ -16,28 +16,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.fault_cluster import FaultNode, Metrics
+from tests.support.fault_member import LONG, LOOK_AGAIN, Fault, Member, eventually
 from tests.support.patience import PATIENCE
-from tests.support.raw_client import RawSocketIO
-from tests.support.raw_engine import RawWebSocket
 
 Flow = tuple[str, str | None]
 """(emitter, room): what has an order. No room: everybody."""
 
 EVERYBODY = None
-LONG = 3 * PATIENCE
-LOOK_AGAIN = 0.1
-"""Seconds between two looks at what nodes report."""
 SEVERAL_BEATS = 4.5
 ASKING = 0.1
 """How likely a node calls somebody when it emits."""
@@ -47,123 +42,9 @@ LATE = PATIENCE
 ENDS = {"TimeoutError", "DisconnectedError", "NodeLostError"}
 TURN = 0.02
 """Seconds between two batches of traffic."""
-SAID = '42["m",'
 DROPPED = "publish_dropped_total"
 ONLY_IN_USE = {"asks", "asked_by", "acks", "held", "unconnected", "polls", "assemblies", "rooms_on"}
 """Tables of a node that are empty when nobody does anything (:meth:`AsyncServer.census`)."""
-
-
-class Fault(AssertionError):
-    """What must not happen has happened; the message says what."""
-
-
-class Member:
-    """A client of one node. Whatever it receives of the traffic is judged by ``hear`` at once."""
-
-    def __init__(self, client: RawSocketIO, node: FaultNode) -> None:
-        self.node = node
-        self.sid = client.sids["/"]
-        self.tag = self.sid[:4]
-        self.gone = asyncio.Event()
-        self.hear: Callable[[Sequence[Any], float], None] = lambda message, at: None
-        self.answer: Callable[[Any], Any] = lambda value: value
-        """What it answers to ``ask``; :data:`NOTHING` for no answer."""
-        self.asked: Counter[str] = Counter()
-        self.others: list[list[Any]] = []
-        """Events other than the traffic."""
-        self._client = client
-        assert isinstance(client.transport, RawWebSocket)
-        self._connection = client.transport.connection
-        self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._next = 0
-        self._reading = asyncio.create_task(self._read())
-
-    @classmethod
-    async def join(cls, node: FaultNode, rooms: Iterable[str] = ()) -> Self:
-        """Connect to the node, and enter rooms."""
-        client = await RawSocketIO.open(node.url)
-        await client.connect("/")
-        member = cls(client, node)
-        if rooms:
-            await member.call("enter", list(rooms))
-        return member
-
-    async def call(self, event: str, *args: Any, timeout: float | None = LONG) -> Any:
-        """Send an event to the node; returns what its handler returned."""
-        self._next += 1
-        answer = self._calls[self._next] = asyncio.get_running_loop().create_future()
-        await self._connection.send(f"42{self._next}{json.dumps([event, *args])}")
-        async with asyncio.timeout(timeout):
-            return await answer
-
-    async def tell(self, event: str, *args: Any) -> None:
-        """Send an event and wait for nothing."""
-        await self._connection.send(f"42{json.dumps([event, *args])}")
-
-    async def look(self) -> dict[str, Any]:
-        """What the node knows (``look`` of tests/faults/application.py)."""
-        found: dict[str, Any] = await self.call("look")
-        return found
-
-    async def close(self) -> None:
-        """Leave, or vanish where the node does not answer."""
-        self._reading.cancel()
-        with contextlib.suppress(ConnectionClosed, TimeoutError, OSError):
-            if self.node.alive and not self.node.frozen:
-                await self._client.close()
-        self._client.abort()
-
-    def vanish(self) -> None:
-        """End without a word."""
-        self._client.abort()
-
-    async def _read(self) -> None:
-        recv = self._connection.recv
-        try:
-            while True:
-                packet = await recv()
-                if isinstance(packet, str):
-                    await self._take(packet)
-        except ConnectionClosed:
-            self.gone.set()
-            for answer in self._calls.values():
-                if not answer.done():
-                    answer.set_exception(ConnectionError("the node has gone"))
-                    answer.exception()  # whoever waits still gets it
-
-    async def _take(self, packet: str) -> None:
-        if packet.startswith(SAID):
-            self.hear(json.loads(packet[2:])[1:], time.monotonic())
-        elif packet == "2":
-            await self._connection.send("3")
-        elif packet.startswith("43"):
-            number, _, _ = packet[2:].partition("[")
-            answer = self._calls.pop(int(number))
-            values = json.loads(packet[2 + len(number) :])
-            if not answer.done():
-                answer.set_result(values[0] if values else None)
-        elif packet.startswith("42"):
-            number, _, _ = packet[2:].partition("[")
-            event, *args = json.loads(packet[2 + len(number) :])
-            if event == "ask":
-                self.asked[json.dumps(args[0])] += 1
-                answered = self.answer(args[0])
-                if answered is not NOTHING and number:
-                    await self._connection.send(f"43{number}{json.dumps([answered])}")
-            else:
-                self.others.append([event, *args])
-
-
-NOTHING: Any = object()
-
-
-async def eventually(condition: Callable[[], Awaitable[object]], what: str, timeout: float = LONG) -> None:
-    """Look again and again until ``condition`` holds."""
-    deadline = time.monotonic() + timeout
-    while not await condition():
-        if time.monotonic() > deadline:
-            raise Fault(f"in vain after {timeout:g} s: {what}")
-        await asyncio.sleep(LOOK_AGAIN)
 
 
 class _Heard:
@@ -207,6 +88,8 @@ class Referee:
         """Emitters whose last messages may be missing unconfessed: those killed."""
         self.thorough = False
         """Whether :meth:`settled` looks once more, later: nothing may be confessed that was not missed."""
+        self.patience = LONG
+        """Seconds after which the referee gives up on what has to come."""
         self.padding = 0
         """Bytes added to each message."""
         self._heard: dict[FaultNode, dict[Flow, _Heard]] = {}
@@ -218,7 +101,7 @@ class Referee:
         self._asks: set[asyncio.Task[None]] = set()
         self._questions = itertools.count()
         self._chance = random.Random(5)
-        self._outsiders: list[Member] = []
+        self.outsiders: list[Member] = []
 
     async def __aenter__(self) -> Self:
         await self.whole()
@@ -226,7 +109,7 @@ class Referee:
         self.members = {node: self.members[node] for node in self.nodes}
         outsider = await Member.join(self.nodes[-1])
         outsider.hear = self._hear_outside
-        self._outsiders.append(outsider)
+        self.outsiders.append(outsider)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -234,7 +117,7 @@ class Referee:
             await self.quiet()
         elif self._talking is not None:
             self._talking.cancel()
-        members = [*self.members.values(), *self._outsiders]
+        members = [*self.members.values(), *self.outsiders]
         await asyncio.gather(*(member.close() for member in members))
         if kind is None:
             self.check()
@@ -257,7 +140,9 @@ class Referee:
             metrics = await node.metrics()
             return not any(metrics[name] for name in ("clients", "pending_acks", "publish_buffer_bytes"))
 
-        await eventually(is_quiet, "a node has clients, answers or messages that wait, after all have gone")
+        await eventually(
+            is_quiet, "a node has clients, answers or messages that wait, after all have gone", self.patience
+        )
         last = await Member.join(node)
         census = (await last.look())["census"]
         await last.close()
@@ -399,9 +284,10 @@ class Referee:
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Nothing was received that should not have been (I1 to I4)."""
-        if self.faults:
-            raise Fault(f"{len(self.faults)} faults, first: " + "; ".join(self.faults[:5]))
+        """Nothing was received that should not have been (I1 to I5)."""
+        unexpected = [packet for member in self.members.values() for packet in member.unexpected]
+        if faults := [*self.faults, *unexpected]:
+            raise Fault(f"{len(faults)} faults, first: {'; '.join(faults[:5])}")
 
     def missed(self, node: FaultNode, own: bool) -> int:
         """How much the node's member has missed so far: of its own node, or of the others."""
