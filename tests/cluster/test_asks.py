@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_nodes import Nodes
-from tests.support.scene import Scene
+from tests.support.scene import Scene, eventually
 from tests.support.visitors import NOTHING, ApplicationError, Visitor
 
 ANSWERS: list[tuple[Any, Any]] = [
@@ -53,7 +53,7 @@ async def test_a_callback_gets_the_answer_of_a_client_elsewhere(nodes: Nodes) ->
         async def answered() -> bool:
             return len((await scene.desks[0].look())["answers"]) == before + 3
 
-        await scene.eventually(answered)
+        await eventually(answered)
         answers = (await scene.desks[0].look())["answers"][before:]
         assert sorted(answers, key=lambda answer: answer[0]) == [[number, b"bytes", "why"] for number in range(3)]
 
@@ -69,7 +69,7 @@ async def test_a_callback_on_a_room_gets_the_first_answer_whoever_gives_it(nodes
         async def answered() -> bool:
             return len((await desk.look())["answers"]) > before
 
-        await scene.eventually(answered)
+        await eventually(answered)
         await scene.fence()
         assert (await desk.look())["answers"][before:] == [["the only answer"]]
         assert [visitor.take() for visitor in visitors] == [[["question"]]] * 3

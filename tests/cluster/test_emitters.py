@@ -13,7 +13,7 @@ import pytest
 
 from roomcast_emitter import AsyncEmitter, Emitter
 from tests.cluster.conftest import Standing
-from tests.support.scene import Scene
+from tests.support.scene import Scene, eventually
 from tests.support.visitors import FENCE, Visitor
 
 COLOURS = {"blocking": Emitter, "asyncio": AsyncEmitter}
@@ -58,7 +58,7 @@ class Outside:
         async def inside() -> bool:
             return bool(await desk.do("rooms", visitor.sid, visitor.namespace) == rooms)
 
-        await self._scene.eventually(inside)
+        await eventually(inside)
         for room in rooms:  # it is in; what this waits for is the subscription
             await desk.do("enter_room", visitor.sid, room, namespace=visitor.namespace)
 

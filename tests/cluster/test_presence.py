@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.conftest import Standing
 from tests.support.cluster_nodes import Nodes, ProcessNodes
-from tests.support.scene import Scene
+from tests.support.scene import Scene, eventually
 from tests.support.visitors import Visitor
 
 
@@ -50,7 +50,7 @@ async def test_nodes_and_clients_are_counted_for_the_whole_cluster(nodes: Nodes)
         async def counted() -> bool:
             return all([(await desk.look())["count"] == {"/": 6 + desks, "/chat": 1} for desk in scene.desks])
 
-        await scene.eventually(counted)
+        await eventually(counted)
         looks = [await desk.look() for desk in scene.desks]
         tags = [node.tag for node in nodes]
         for tag, look in zip(tags, looks, strict=True):
@@ -70,8 +70,7 @@ async def test_a_node_of_a_cluster_is_ready_and_says_whom_it_knows(nodes: Nodes)
             assert metrics["broker_reconnects_total"] == 0
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-@pytest.mark.parametrize("back_end", ["zmq", "redis"])
+@pytest.mark.parametrize(("back_end", "how"), [("zmq", "stop"), ("redis", "kill")])
 async def test_a_node_that_goes_takes_its_clients_out_of_everybodys_count(
     standing: Standing, back_end: str, how: str
 ) -> None:
@@ -85,9 +84,9 @@ async def test_a_node_that_goes_takes_its_clients_out_of_everybodys_count(
             async def counts(total: int) -> bool:
                 return bool((await scene.desks[0].look())["count"]["/"] == total)
 
-            await scene.eventually(lambda: counts(4))
+            await eventually(lambda: counts(4))
             (nodes[1].stop if how == "stop" else nodes[1].kill)()
-            await scene.eventually(lambda: counts(2))
+            await eventually(lambda: counts(2))
             assert list((await scene.desks[0].look())["nodes"]) == [nodes[0].tag]
             assert ("counts as lost" in nodes[0].log()) == (how == "kill")
             nodes[1].start()

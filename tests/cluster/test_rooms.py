@@ -101,8 +101,7 @@ async def test_what_is_emitted_elsewhere_right_after_entering_is_never_missed(no
             for number in numbers:
                 await node.do("enter_room", visitor.sid, f"room {number}")
                 await other.do("emit", "hello", number, to=f"room {number}")
-                await visitor.until(lambda number=number: visitor.heard == [["hello", number]])  # type: ignore[misc]
-                visitor.take()
+                await visitor.hears(["hello", number])
                 await node.do("leave_room", visitor.sid, f"room {number}")
 
         async with asyncio.TaskGroup() as group:

@@ -220,15 +220,11 @@ class ThreadNode(ClusterNode):
         await self._stack.aclose()
 
 
-class ThreadNodes(list[ThreadNode]):
-    """``count`` servers in one process; otherwise as :class:`ProcessNodes`."""
+class ThreadServers(list[ThreadNode]):
+    """Servers by their tags, however they were made, in one thread beside the tests."""
 
-    def __init__(
-        self, broker: str, count: int, *, cluster: str | None = None, options: Mapping[str, Any] | None = None
-    ) -> None:
-        self.cluster = cluster or new_cluster()
-        joining = {"broker": broker, "cluster": self.cluster, "drain_seconds": 0.1, **(options or {})}
-        super().__init__(ThreadNode(tag, build(tag=tag, **joining)) for tag in random_tags(count))
+    def __init__(self, servers: Mapping[str, roomcast.AsyncServer]) -> None:
+        super().__init__(ThreadNode(tag, sio) for tag, sio in servers.items())
         self._thread = LoopThread()
 
     def start(self) -> None:
@@ -246,3 +242,14 @@ class ThreadNodes(list[ThreadNode]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class ThreadNodes(ThreadServers):
+    """``count`` servers in one process; otherwise as :class:`ProcessNodes`."""
+
+    def __init__(
+        self, broker: str, count: int, *, cluster: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.cluster = cluster or new_cluster()
+        joining = {"broker": broker, "cluster": self.cluster, "drain_seconds": 0.1, **(options or {})}
+        super().__init__({tag: build(tag=tag, **joining) for tag in random_tags(count)})

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,13 @@ ONLY_IN_USE = ("asks", "asked_by", "rooms_on", "acks", "rooms", "held", "polls",
 """Tables of a node that are empty when nobody but the desk is there."""
 
 _fences = itertools.count()
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], timeout: float = 3 * PATIENCE) -> None:
+    """Ask again and again until the coroutine function says yes."""
+    async with asyncio.timeout(timeout):
+        while not await condition():  # noqa: ASYNC110  # other processes tell nobody
+            await asyncio.sleep(LOOK_AGAIN)
 
 
 class Scene:
@@ -107,13 +115,7 @@ class Scene:
         async def known() -> bool:
             return all([set((await desk.look())["nodes"]) == tags for desk in self.desks])
 
-        await self.eventually(known)
-
-    async def eventually(self, condition: Any, timeout: float = 3 * PATIENCE) -> None:
-        """Ask again and again until the coroutine function says yes."""
-        async with asyncio.timeout(timeout):
-            while not await condition():  # noqa: ASYNC110  # other processes tell nobody
-                await asyncio.sleep(LOOK_AGAIN)
+        await eventually(known)
 
     async def _until_empty(self) -> None:
         left: list[dict[str, int]] = []
@@ -124,7 +126,7 @@ class Scene:
             return not any(left) and all(census["sockets"] == 1 for census in looks)
 
         try:
-            await self.eventually(empty)
+            await eventually(empty)
         except TimeoutError as late:
             raise AssertionError(f"still there: {left}") from late
 

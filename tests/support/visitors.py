@@ -118,6 +118,11 @@ class Visitor:
                 self._something.clear()
                 await self._something.wait()
 
+    async def hears(self, *events: list[Any]) -> None:
+        """Wait until it has heard so many, see that they are these, and forget them."""
+        await self.until(lambda: len(self.heard) >= len(events))
+        assert self.take() == list(events)
+
     def take(self) -> list[list[Any]]:
         """What it heard since the last call."""
         heard, self.heard = self.heard, []
