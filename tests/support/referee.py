@@ -121,7 +121,8 @@ class Referee:
         await asyncio.gather(*(member.close() for member in members))
         if kind is None:
             self.check()
-            await asyncio.gather(*(self._residue(node) for node in self.nodes if node.alive))
+            for node in [node for node in self.nodes if node.alive]:
+                await self._residue(node)
 
     async def whole(self) -> None:
         """Wait until all nodes know each other."""
