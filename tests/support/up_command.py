@@ -22,6 +22,14 @@ from tests.support.server import python_path
 LOOK_AGAIN = 0.02
 """Seconds between two looks at what a process has written."""
 
+HEARS_SIGNALS = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Starts Python anew as a shell in a terminal does: whoever runs the tests may have these ignored, as nohup does."""
+
 ANYWHERE = ("--port", "0", "--metrics-port", "0")
 
 
@@ -39,7 +47,7 @@ def start_up(
 ) -> subprocess.Popen[bytes]:
     """The command in a process group of its own; ``output`` takes standard error as well."""
     return subprocess.Popen(
-        [sys.executable, "-m", "roomcast", "up", *arguments],
+        [sys.executable, "-c", HEARS_SIGNALS, "-m", "roomcast", "up", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": python_path(), **env},
         stdin=subprocess.DEVNULL,

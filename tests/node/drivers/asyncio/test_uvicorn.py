@@ -418,4 +418,4 @@ async def test_a_candidate_of_a_server_that_stops_is_no_candidate_any_more() -> 
         link: Any = session.candidate
         link.owner.shutdown()
         assert session.candidate is None
-        await eventually(lambda: not link.owner._state.connections)
+        await eventually(lambda: link.owner not in link.owner._state.connections)
