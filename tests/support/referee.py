@@ -36,7 +36,7 @@ EVERYBODY = None
 SEVERAL_BEATS = 4.5
 ASKING = 0.1
 """How likely a node calls somebody when it emits."""
-DEADLINE = 2.0
+DEADLINE = 1.0
 LATE = PATIENCE
 """Seconds that a call may end after its deadline: times are not judged here, but an end there must be."""
 ENDS = {"TimeoutError", "DisconnectedError", "NodeLostError"}
