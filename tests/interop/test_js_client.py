@@ -8,96 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
-from tests.support.patience import PATIENCE
+from tests.support.js_client import CLIENTS, TRANSPORTS, Saw, node_program, playing
+from tests.support.js_client import play as play_at
 from tests.support.server import ServerProcess, running_server
 
-JS = Path(__file__).parent / "js"
-CLIENTS = {"newest": "socket.io-client", "4.0": "sioclient40"}
-TRANSPORTS = ("polling", "websocket", "upgrade")
 PARSERS: dict[str, dict[str, str]] = {
     "json": {},
     "msgpack": {"parser": "socket.io-msgpack-parser", "path": "/msgpack.io/"},
 }
-LONGEST_RUN = 4 * PATIENCE
 BYTES = {"bytes": "000102fdfeff"}
 CONNECTION_LOST = {"transport close", "transport error"}
-
-Saw = dict[str, list[Any]]
-"""Name to the values that the client told under it, in order."""
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The node program, if all packages are there; else the test is skipped, or fails in continuous integration."""
-    missing = f"npm install --no-package-lock in {JS}"
-    if program := shutil.which("node"):
-        check = subprocess.run(
-            [program, "client.js", "--check"], cwd=JS, capture_output=True, timeout=PATIENCE, check=True
-        )
-        if not json.loads(check.stdout):
-            return program
-    else:
-        missing = "install Node.js 18 or newer, then " + missing
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
-
-
-class Client:
-    """One node process; what it tells is read line by line."""
-
-    def __init__(self, node: str, settings: dict[str, Any]) -> None:
-        self.process = subprocess.Popen(
-            [node, "client.js", json.dumps(settings)], cwd=JS, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        self.saw: Saw = {}
-
-    def until(self, name: str, times: int = 1) -> None:
-        """Read until it has told ``name`` that often."""
-        while len(self.saw.get(name, [])) < times:
-            line = _pipe(self.process.stdout).readline()
-            if not line:
-                raise AssertionError(f"saw {self.saw}, not {name}: {_pipe(self.process.stderr).read().decode()}")
-            entry = json.loads(line)
-            self.saw.setdefault(entry["name"], []).append(entry["value"])
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
-
-
-@contextlib.contextmanager
-def playing(
-    node: str, server: ServerProcess, scenario: str, client: str, transport: str, **more: Any
-) -> Iterator[Client]:
-    settings = {"scenario": scenario, "url": server.url, "client": CLIENTS[client], "transport": transport, **more}
-    playing = Client(node, settings)
-    try:
-        yield playing
-    finally:
-        playing.close()
+    return node_program()
 
 
 def play(node: str, server: ServerProcess, scenario: str, client: str, transport: str, **more: Any) -> Saw:
     """What the client saw in a whole scenario."""
-    with playing(node, server, scenario, client, transport, **more) as actor:
-        actor.until("done")
-        return actor.saw
+    return play_at(node, server.url, scenario, client, transport, **more)
 
 
 every_client = pytest.mark.parametrize("client", CLIENTS)
@@ -231,7 +165,7 @@ def test_restart(node: str, graceful: bool) -> None:
     """Every client comes back by itself after the server was restarted, and finds it working."""
     with running_server("tests.interop.interop_app:app") as server, contextlib.ExitStack() as stack:
         clients = {
-            (client, transport): stack.enter_context(playing(node, server, "restart", client, transport))
+            (client, transport): stack.enter_context(playing(node, server.url, "restart", client, transport))
             for client, transport in itertools.product(CLIENTS, TRANSPORTS)
         }
         for client in clients.values():

@@ -41,8 +41,8 @@ class Stage {
   }
 
   /** A socket on a connection of its own, unless `options.manager` lends one. It does not reconnect unless told to. */
-  socket(namespace = "/", { manager, ...options } = {}) {
-    const { url, transport, path = "/socket.io/", parser } = this.settings;
+  socket(namespace = "/", { manager, url = this.settings.url, ...options } = {}) {
+    const { transport, path = "/socket.io/", parser } = this.settings;
     const socket = manager
       ? manager.socket(namespace, options)
       : this.io(url + namespace, {

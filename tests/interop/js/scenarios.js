@@ -207,4 +207,42 @@ async function restart(stage) {
   socket.off("disconnect");
 }
 
-module.exports = { events, binary, acks, namespaces, refusal, order, reasons, farewells, restart };
+/** Clients of several nodes of one cluster; a desk on the first node does what tests/cluster/application.py can do. */
+async function cluster(stage) {
+  const { urls } = stage.settings;
+  const desk = await stage.connected("/", { url: urls[0] });
+  const act = async (method, args, kwargs = {}) => (await stage.acked(desk, "do", method, args, kwargs))[0];
+  const sockets = [];
+  for (const url of urls) sockets.push(await stage.connected("/", { url }));
+  const heard = sockets.map((socket, index) => {
+    const events = [];
+    for (const name of ["all", "room", "one", "several", "disconnect"]) socket.on(name, (...args) => events.push([name, ...args]));
+    socket.on("question", (question, answer) => answer(index, question, BYTES));
+    return events;
+  });
+  const ids = sockets.map((socket) => socket.id);
+  for (const id of ids) await act("enter_room", [id, "room"]);
+  await act("emit", ["all", [BYTES, { deep: [BYTES] }]]);
+  await act("emit", ["room", "text"], { to: "room", skip_sid: ids[1] });
+  for (const [index, id] of ids.entries()) await act("emit", ["one", index], { to: id });
+  await act("emit", ["several", null], { to: ["room", ids[0], ids[2]] });
+  for (const id of ids) stage.saw("answer", (await act("call", ["question", BYTES], { to: id, timeout: 10 })).value);
+  for (const id of ids) stage.saw("as a room", (await act("enter_room", [ids[0], id])).error || null);
+  await act("leave_room", [ids[2], "room"]);
+  const complete = Promise.all(sockets.map((socket) => stage.event(socket, "that is all")));
+  await act("emit", ["room", "without the last"], { to: "room" });
+  await act("emit", ["that is all"]);
+  await complete;
+  const gone = sockets.slice(1).map((socket) => new Promise((resolve) => socket.once("disconnect", resolve)));
+  await act("disconnect", [ids[1]]);
+  await act("disconnect", [ids[2]], { close: true });
+  await Promise.all(gone);
+  for (const events of heard) stage.saw("heard", events);
+  // The node lets go of those that are left: a process that ends has no time to say so over polling.
+  const left = [sockets[0], desk].map((socket) => new Promise((resolve) => socket.once("disconnect", resolve)));
+  await act("disconnect", [ids[0]], { close: true });
+  desk.emit("do", "disconnect", [desk.id], { close: true });
+  await Promise.all(left);
+}
+
+module.exports = { events, binary, acks, namespaces, refusal, order, reasons, farewells, restart, cluster };
