@@ -1,0 +1,90 @@
+"""From the options of a server to its cluster, and what can be known to be wrong before anything connects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import roomcast
+from roomcast.drivers.asyncio.joining import BrokerOptions, make_broker, make_bus, once_or_new, take_broker
+from roomcast.errors import SettingsError
+from roomcast_brokers.backends.memory import MemoryBroker
+from roomcast_brokers.errors import BrokerURLError
+from tests.support.played import Stage
+
+URL = "memory://joining"
+
+
+class Manager:
+    """What of a manager is looked at."""
+
+    def __init__(self, broker_url: str | None) -> None:
+        self.broker_url = broker_url
+        self.channel = "of the manager"
+        self.broker_options = {"service": "one", "redis_options": {}}
+
+
+def test_without_a_broker_a_server_stands_alone() -> None:
+    options: dict[str, Any] = {"cluster": "shop", "keys": ["key"], "ping_interval": 3}
+    assert take_broker(None, options) is None
+    assert take_broker(Manager(None), {}) is None
+    assert options == {"ping_interval": 3}
+    sio = roomcast.AsyncServer()
+    assert sio.bus is None
+    assert [node.is_self for node in sio.cluster.nodes()] == [True]
+
+
+def test_the_options_are_taken_out() -> None:
+    options = {"broker": URL, "cluster": "shop", "keys": ["key"], "broker_options": {"a": 1}, "ping_interval": 3}
+    assert take_broker(None, options) == BrokerOptions(url=URL, cluster="shop", keys=["key"], options={"a": 1})
+    assert options == {"ping_interval": 3}
+    assert take_broker(None, {"broker": URL}) == BrokerOptions(url=URL, cluster="socketio")
+
+
+def test_what_a_manager_brings_comes_first() -> None:
+    found = take_broker(
+        Manager(URL), {"broker": "redis://elsewhere", "cluster": "x", "broker_options": {"service": "two"}}
+    )
+    assert found == BrokerOptions(
+        url=URL, cluster="of the manager", keys=None, options={"service": "two", "redis_options": {}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"cluster": "no spaces here"}, SettingsError),
+        ({"cluster": "x" * 65}, SettingsError),
+        ({"keys": [""]}, SettingsError),
+        ({"keys": "not a list"}, SettingsError),
+        ({"keys": ["s3cr3t", "s3cr3t"]}, SettingsError),
+        ({"url": "nonsense://here"}, BrokerURLError),
+        ({"url": "memory://x?y=z"}, BrokerURLError),
+        ({"options": {"no such option": 1}}, TypeError),
+    ],
+)
+def test_what_can_never_work_is_known_at_once(wrong: dict[str, Any], error: type[Exception]) -> None:
+    wanted = BrokerOptions(**{"url": URL, **wrong})
+    with pytest.raises(error) as caught:
+        make_bus(Stage().node, wanted, True)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_first_broker_is_the_one_that_was_tried() -> None:
+    wanted = BrokerOptions(url=URL)
+    first = make_broker(wanted)
+    take = once_or_new([first], wanted)
+    assert take() is first
+    second = take()
+    assert isinstance(second, MemoryBroker)
+    assert second is not first
+
+
+@pytest.mark.parametrize("random", [True, False])
+def test_a_cluster_knows_whether_its_tag_may_be_drawn_anew(random: bool) -> None:
+    options: dict[str, Any] = {"broker": URL} if random else {"broker": URL, "tag": "aaaa"}
+    sio = roomcast.AsyncServer(**options)
+    assert sio.bus is not None
+    assert sio.bus.cluster.options.random_tag is random
+    assert sio.bus.cluster.options.name == "socketio"
