@@ -11,7 +11,8 @@ from roomcast.exceptions import DisconnectedError, NodeLostError
 from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast.settings import Settings
 from roomcast_brokers.channels import Channels
-from roomcast_brokers.contracts import Traits
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Traits
+from roomcast_brokers.errors import MessageTooLargeError
 from roomcast_brokers.messages import CloseRoom, Disconnect, Emit, Join, Kind, Leave
 from tests.support.world import CLUSTER, Member, PlayedClient, World
 
@@ -380,6 +381,14 @@ def test_a_node_that_is_lost_meanwhile_ends_it(world: World) -> None:
     ending = a.enter(bert.sid, "room")
     world.advance_until(lambda: not ending.waiting, 6)
     assert isinstance(ending.error, NodeLostError)
+
+
+def test_a_request_that_cannot_travel_raises_and_nobody_waits_for_it(world: World) -> None:
+    a, b = world.nodes("aaaa", "bbbb")
+    bert = b.client()
+    with pytest.raises(MessageTooLargeError):
+        a.enter(bert.sid, "room", "/" + "x" * MAX_MESSAGE_BYTES)
+    assert a.left() == {}
 
 
 def test_strangers_are_what_users_know(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roomcast.core.relay import error_of, outcome_of
+from roomcast.core.relay import AskedByPeer, error_of, outcome_of
 from roomcast.exceptions import (
     AnswerTooLargeError,
     DisconnectedError,
@@ -325,6 +325,15 @@ def test_an_answer_that_this_nodes_encoding_has_no_form_for_ends_it(world: World
     world.settle()
     assert isinstance(ending.error, SocketIOError)
     assert_nothing_left(world)
+
+
+def test_an_answer_without_a_form_on_the_wire_is_told_as_a_failure(world: World) -> None:
+    (a,) = world.nodes("aaaa")
+    AskedByPeer(a.cluster, Stranger(a).origin, Ask(5), True).settle((object(),), None)
+    world.settle()
+    (answer,) = [body for _, _, body in world.published(Kind.ANSWER) if isinstance(body, Answer)]
+    assert (answer.id, answer.outcome) == (5, Outcome.FAILED)
+    assert answer.text
 
 
 def test_a_table_that_is_full_ends_the_oldest(world: World) -> None:
