@@ -51,8 +51,8 @@ ON_REDIS: list[Callable[[RedisServer, Chance], object]] = [
 ]
 
 
-async def harm(cluster: FaultCluster, chance: Chance) -> str:
-    """Do something bad; says what, for the report of a failure."""
+async def harm(cluster: FaultCluster, chance: Chance, redis: bool) -> str:
+    """Do something bad, with ``redis`` perhaps to Redis; says what, for the report of a failure."""
     node = chance.choice(cluster.nodes)
     assert node.proxy is not None
     which = chance.randrange(10)
@@ -62,7 +62,7 @@ async def harm(cluster: FaultCluster, chance: Chance) -> str:
     if which <= 2 and node.alive:
         node.freeze()
         return "freeze a node"
-    if which <= 5 and cluster.redis.running:
+    if which <= 5 and redis:
         number = chance.randrange(len(ON_REDIS))
         await asyncio.to_thread(ON_REDIS[number], cluster.redis, chance)
         return f"Redis {number}"
@@ -75,9 +75,10 @@ async def play(cluster: FaultCluster, referee: Referee, chance: Chance) -> list[
     """One round: harm, wait, harm, wait, mend all but the dead."""
     referee.talk(per_second=chance.choice([20, 60, 100]))
     left = LONGEST
-    done = []
+    done: list[str] = []
     for _ in range(2):
-        done.append(await harm(cluster, chance))
+        # One that is down or frozen takes no commands.
+        done.append(await harm(cluster, chance, redis=not any(each.startswith("Redis") for each in done)))
         pause = chance.random() * left / 2
         left -= pause
         await asyncio.sleep(pause)
