@@ -79,8 +79,7 @@ class RedisManager(emitters.RedisManager):
         redis_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not write_only:
-            # Said here rather than by a Server that does not exist: existing programs construct this one first.
-            raise NotImplementedError(
+            raise NotImplementedError(  # existing programs make this before the Server, which is to come
                 "the blocking Server, which this manager would serve, is not there yet: use AsyncServer with "
                 "AsyncRedisManager, or write_only=True in a process without a server"
             )

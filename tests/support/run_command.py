@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
-import time  # time: the process is another one, and tells nobody when it is ready
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.support.logged_process import LoggedProcess
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
-
-LOOK_AGAIN = 0.02
-"""Seconds between two looks at what a process has written."""
 
 APP = """
 import asyncio, os
@@ -61,14 +57,14 @@ broken = roomcast.ASGIApp(roomcast.AsyncServer(), on_startup=failing)
 """
 
 
-class Command:
+class Command(LoggedProcess):
     """One ``roomcast run``; what it wrote is in ``output()``."""
 
     def __init__(self, folder: Path, *arguments: str, start: Sequence[str] = ("-m", "roomcast")) -> None:
-        self._log = folder / "output.txt"
+        path = folder / "output.txt"
         command = [sys.executable, *start, *arguments]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+        with path.open("wb") as log:
+            process = subprocess.Popen(
                 command,
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"},
@@ -76,19 +72,7 @@ class Command:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-
-    def output(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def wrote(self, pattern: str) -> re.Match[str]:
-        """Wait until it has written this."""
-        deadline = time.monotonic() + 3 * PATIENCE
-        while (found := re.search(pattern, self.output())) is None:
-            ended = self.process.poll()
-            assert ended is None, f"ended with {ended}:\n{self.output()}"
-            assert time.monotonic() < deadline, f"{pattern!r} was never written:\n{self.output()}"
-            time.sleep(LOOK_AGAIN)
-        return found
+        super().__init__(process, path, 3 * PATIENCE)
 
     @property
     def base(self) -> str:

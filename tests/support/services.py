@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -56,7 +57,7 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str], tim
         time.sleep(LOOK_AGAIN)
 
 
-class Process:
+class Process(ABC):
     """A program that serves, in a temporary folder of its own."""
 
     def __init__(self) -> None:
@@ -111,8 +112,9 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start the server, and return when it answers."""
 
     def _end(self, sign: signal.Signals) -> None:
         if self._process is None:

@@ -16,11 +16,9 @@ from typing import IO
 import msgspec
 
 from tests.support.forwarders import short_folder
+from tests.support.logged_process import LOOK_AGAIN, LoggedProcess
 from tests.support.patience import PATIENCE
 from tests.support.server import python_path
-
-LOOK_AGAIN = 0.02
-"""Seconds between two looks at what a process has written."""
 
 HEARS_SIGNALS = """
 import os, signal, sys
@@ -65,27 +63,15 @@ def wait_until_written(path: Path, size: int) -> None:
         time.sleep(LOOK_AGAIN)
 
 
-class Up:
+class Up(LoggedProcess):
     """One ``roomcast up`` whose output is a file. ``broker_folder`` is where it makes its temporary files."""
 
     def __init__(self, folder: Path, broker_folder: Path, arguments: tuple[str, ...], env: Mapping[str, str]) -> None:
         self.broker_folder = broker_folder
-        self._log = folder / "up.txt"
-        with self._log.open("wb") as log:
-            self.process = start_up(folder, arguments, log, {"TMPDIR": str(broker_folder), **env})
-
-    def output(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def wrote(self, pattern: str) -> re.Match[str]:
-        """Wait until it has written this."""
-        deadline = time.monotonic() + 4 * PATIENCE
-        while (found := re.search(pattern, self.output())) is None:
-            ended = self.process.poll()
-            assert ended is None, f"ended with {ended}:\n{self.output()}"
-            assert time.monotonic() < deadline, f"{pattern!r} was never written:\n{self.output()}"
-            time.sleep(LOOK_AGAIN)
-        return found
+        path = folder / "up.txt"
+        with path.open("wb") as log:
+            process = start_up(folder, arguments, log, {"TMPDIR": str(broker_folder), **env})
+        super().__init__(process, path, 4 * PATIENCE)
 
     def ready(self, number: int, peers: int = 1, restarts: int = 0) -> UpNode:
         """Wait until this node is ready, sees so many others, and was restarted so often."""

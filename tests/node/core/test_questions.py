@@ -49,7 +49,7 @@ def test_whoever_waits_is_settled() -> None:
     assert settle("the application", (1,)) == SettleAck("the application", (1,), None)
     assert settle("the application", error=GONE) == SettleAck("the application", (), GONE)
     assert remembering.ends == [((1,), None)]
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError):  # a kind of waiter that forgot to say what it does
         Waiter().settle((), None)
 
 

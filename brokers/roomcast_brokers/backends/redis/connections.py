@@ -10,6 +10,7 @@ Publish plus receive costs 2 µs of CPU a message in batches of ten; through red
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -41,7 +42,7 @@ class Hears(Protocol):
     def confirmed(self, channel: str, generation: int) -> None: ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """What both have in common. It exists before its transport does: what is to be written waits until ``attach``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, broken: Broken) -> None:
@@ -83,8 +84,9 @@ class Connection(asyncio.Protocol):
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
+    @abstractmethod
     def _flush(self) -> None:
-        raise NotImplementedError
+        """Write what this turn of the loop has to say."""
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():  # uvloop raises where asyncio ignores
