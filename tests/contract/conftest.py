@@ -21,7 +21,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ids = [f"{row.name}-{colour}" for row, colour in rows]
     else:
         return
-    marks = [[pytest.mark.long] if row.long else [] for row, _ in rows]
+    smoke = metafunc.definition.get_closest_marker("smoke") is not None
+    marks = [[pytest.mark.long] if row.long or (row.smoke and not smoke) else [] for row, _ in rows]
     parameters = [pytest.param(pair, marks=each, id=name) for pair, each, name in zip(rows, marks, ids, strict=True)]
     metafunc.parametrize("row", parameters)
 

@@ -102,16 +102,24 @@ class MemoryService(Service):
 
 class Row:
     """A service by its name in the test's id. ``path`` is imported when a test of that row is about to run; a ``long``
-    row runs with the long tests.
+    row runs with the long tests. Of a ``smoke`` row the few tests that are marked ``smoke`` run always, the others with
+    the long ones: for a server that takes seconds to start and to come back.
     """
 
     def __init__(
-        self, name: str, path: str, colours: tuple[str, ...] = Service.colours, *, long: bool = False
+        self,
+        name: str,
+        path: str,
+        colours: tuple[str, ...] = Service.colours,
+        *,
+        long: bool = False,
+        smoke: bool = False,
     ) -> None:
         self.name = name
         self.path = path
         self.colours = colours
         self.long = long
+        self.smoke = smoke
 
     def service(self) -> Service:
         module, _, name = self.path.partition(":")

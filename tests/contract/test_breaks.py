@@ -212,6 +212,7 @@ async def test_a_break_right_after_a_break(breakable: Ground) -> None:
         await eventually_echoed(member, channel, b"after all of it")
 
 
+@pytest.mark.smoke
 async def test_one_that_resets_does_not_disturb_another(ground: Ground) -> None:
     channel = ground.channel()
     async with ground.members(2) as (member, other):

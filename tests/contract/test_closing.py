@@ -27,6 +27,7 @@ async def test_closed_is_the_last_that_is_heard(ground: Ground) -> None:
             member.publish(channel, b"by whom?")
 
 
+@pytest.mark.smoke
 async def test_what_was_handed_over_is_written_before_the_end(ground: Ground) -> None:
     channel = ground.channel()
     async with ground.members(2) as (reader, publisher):

@@ -28,6 +28,7 @@ async def test_each_publisher_keeps_its_order_on_each_channel(ground: Ground) ->
             assert [int(number) for who, number in parts if who == name] == list(range(index, 200, 3))
 
 
+@pytest.mark.smoke
 async def test_across_channels_order_is_kept_where_it_is_promised(ground: Ground) -> None:
     channels = ground.channels(5)
     async with ground.members(2) as (reader, publisher):
@@ -52,6 +53,7 @@ async def test_bytes_arrive_as_they_were(ground: Ground, payload: bytes) -> None
         assert type(reader.heard.payloads(channel)[0]) is bytes
 
 
+@pytest.mark.smoke
 async def test_the_largest_message_passes_and_one_byte_more_does_not(ground: Ground) -> None:
     channel = ground.channel()
     largest = (EVERY_BYTE * (MAX_MESSAGE_BYTES // 256 + 1))[:MAX_MESSAGE_BYTES]
@@ -108,6 +110,7 @@ async def test_a_channel_that_is_not_subscribed_is_not_heard(ground: Ground) -> 
         assert [message for message in reader.heard.messages if "settled" not in message[0]] == [(mine, b"yours")]
 
 
+@pytest.mark.smoke
 async def test_what_is_accepted_is_counted_exactly(ground: Ground) -> None:
     """Also for channels that nobody hears, and soon: others wait for it."""
     channels = ground.channels(4)

@@ -16,6 +16,7 @@ async def sent(sender: Sender, messages: Sequence[tuple[str, bytes]]) -> None:
     await asyncio.to_thread(sender.send, messages)
 
 
+@pytest.mark.smoke
 async def test_what_is_sent_arrives_in_order(sending: Ground) -> None:
     channels = sending.channels(3)
     sender = sending.sender()

@@ -35,6 +35,7 @@ async def heard_at_once(ground: Ground, rounds: int) -> None:
             reader.unsubscribe(channel)
 
 
+@pytest.mark.smoke
 async def test_what_is_published_in_the_instant_after_the_confirmation_arrives(ground: Ground) -> None:
     await heard_at_once(ground, 200)
 
@@ -112,6 +113,7 @@ async def test_nothing_is_heard_after_unsubscribing_not_even_what_was_on_its_way
         assert len(member.heard.payloads(channel)) == before
 
 
+@pytest.mark.smoke
 async def test_whoever_comes_back_hears_what_is_published_from_then_on(ground: Ground) -> None:
     channel = ground.channel()
     async with ground.members(2) as (member, publisher):
