@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Broker, State
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Broker, State, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
 
 SEND_TIMEOUT: Final = 5.0
@@ -35,8 +35,14 @@ class BridgedSender:
     def __init__(self, make: Callable[[], Broker], *, timeout: float = SEND_TIMEOUT) -> None:
         self._make = make
         self._timeout = timeout
-        self._connection: _Connection | None = _Connection(make())
+        broker = make()
+        self._traits = broker.traits
+        self._connection: _Connection | None = _Connection(broker)
         self._closed = False
+
+    @property
+    def traits(self) -> Traits:
+        return self._traits
 
     def send(self, messages: Sequence[Message]) -> None:
         if self._closed:

@@ -172,6 +172,10 @@ class Sender(Protocol):
     unless it is bridged.
     """
 
+    @property
+    def traits(self) -> Traits:
+        """Those of the back end: where a sender writes, its brokers read. Constant for the life of the object."""
+
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Publish these (channel, payload), in order, in one go where the back end can. None: reach the broker.
 

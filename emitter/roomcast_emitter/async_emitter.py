@@ -20,7 +20,7 @@ from roomcast_emitter.errors import EmitterClosedError, EmitterError
 from roomcast_emitter.operations import Order
 from roomcast_emitter.receipts import AsyncReceipt, Outcome
 from roomcast_emitter.selection import Names, Selecting, Selection, selection
-from roomcast_emitter.terms import EXIT_SECONDS, Keys, Options, Terms
+from roomcast_emitter.terms import EXIT_SECONDS, Keys, Options, Terms, broker_options
 
 
 class AsyncEmitterChain(Selecting["AsyncEmitterChain"]):
@@ -54,10 +54,11 @@ class AsyncEmitter(Selecting[AsyncEmitterChain]):
     def __init__(
         self, url: str, cluster: str = DEFAULT_CLUSTER, keys: Keys = None, **options: Unpack[Options]
     ) -> None:
-        self._terms = Terms(cluster, keys, options)
-        self._make_broker = partial(create, url, **self._terms.broker_options)
+        self._make_broker = partial(create, url, **broker_options(options))
         # Made now, for what is wrong with it to be told now.
-        self._unused: AsyncPublisher | None = self._make_broker()
+        broker: AsyncPublisher = self._make_broker()
+        self._terms = Terms(cluster, keys, options, broker.traits)
+        self._unused: AsyncPublisher | None = broker
         self._delivery: AsyncDelivery | None = None
         self._pid = os.getpid()
         self._closed = False

@@ -18,7 +18,7 @@ from roomcast_emitter.errors import EmitterClosedError
 from roomcast_emitter.operations import Order
 from roomcast_emitter.receipts import Outcome, Receipt
 from roomcast_emitter.selection import Names, Selecting, Selection, selection
-from roomcast_emitter.terms import EXIT_SECONDS, Keys, Options, Terms
+from roomcast_emitter.terms import EXIT_SECONDS, Keys, Options, Terms, broker_options
 
 
 class EmitterChain(Selecting["EmitterChain"]):
@@ -61,10 +61,11 @@ class Emitter(Selecting[EmitterChain]):
         # Back ends may import an event loop, which nobody pays for who only imports this module.
         from roomcast_brokers.registry import create_sender
 
-        self._terms = Terms(cluster, keys, options)
-        self._make_sender = partial(create_sender, url, **self._terms.broker_options)
+        self._make_sender = partial(create_sender, url, **broker_options(options))
+        sender = self._make_sender()
+        self._terms = Terms(cluster, keys, options, sender.traits)
         self._closed = False
-        self._deliveries = {os.getpid(): Delivery(self._make_sender(), self._terms.box())}
+        self._deliveries = {os.getpid(): Delivery(sender, self._terms.box())}
         _emitters.add(self)
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 
 from roomcast_brokers.arguments import JsonDumps
 from roomcast_brokers.channels import Channels
+from roomcast_brokers.contracts import Traits
 from roomcast_brokers.keys import KeyRing
 from roomcast_brokers.publishing import MAX_WAITING_AGE, MAX_WAITING_BYTES
 from roomcast_emitter.errors import NotDeliveredError
@@ -39,24 +40,32 @@ class Options(TypedDict, total=False):
     """Keyword arguments of the back end."""
 
 
+def broker_options(options: Options) -> dict[str, Any]:
+    """What the registry is given to make the back end with. TypeError for an option that no emitter has."""
+    unknown = options.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"an emitter has no option {', '.join(sorted(unknown))}")
+    return {"distribution": DISTRIBUTION, **options.get("broker_options", {})}
+
+
 class Terms:
-    """The same for all processes and event loops in which one emitter is used. Raises for what could never work."""
+    """The same for all processes and event loops in which one emitter is used. Raises for what could never work.
 
-    __slots__ = ("_keys", "_limits", "broker_options", "channels", "operations")
+    ``traits`` are the back end's: where a channel per room is too dear, nodes listen to shards, and emitters write
+    there.
+    """
 
-    def __init__(self, cluster: str, keys: Keys, options: Options) -> None:
-        unknown = options.keys() - Options.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"an emitter has no option {', '.join(sorted(unknown))}")
+    __slots__ = ("_keys", "_limits", "channels", "operations")
+
+    def __init__(self, cluster: str, keys: Keys, options: Options, traits: Traits) -> None:
         self._limits = Limits(
             options.get("on_failure", "queue"),
             options.get("max_buffer_bytes", MAX_WAITING_BYTES),
             options.get("max_buffer_seconds", MAX_WAITING_AGE),
         )
         self._keys = None if keys is None else KeyRing(keys)
-        self.channels = Channels(cluster)
+        self.channels = Channels(cluster, shards=not traits.cheap_subscriptions)
         self.operations = Operations(self.channels, options.get("json"))
-        self.broker_options = {"distribution": DISTRIBUTION, **options.get("broker_options", {})}
 
     def box(self) -> Postbox:
         """A postbox of a new origin."""

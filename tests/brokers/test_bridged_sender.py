@@ -62,6 +62,7 @@ def test_one_broker_serves_as_long_as_nothing_fails() -> None:
     made = Made()
     sender = BridgedSender(made)
     assert made.brokers[0].calls == []
+    assert sender.traits == made.brokers[0].traits
     for number in range(3):
         sender.send([("c", b"%d" % number), ("d", b"")])
     sender.send([])

@@ -19,7 +19,7 @@ METHODS = {
     "AsyncBroker": {"subscribe", "unsubscribe", "reset"},
     "Publisher": {"traits", "open", "publish", "close"},
     "Broker": {"subscribe", "unsubscribe", "reset"},
-    "Sender": {"send", "close", "forget"},
+    "Sender": {"traits", "send", "close", "forget"},
 }
 
 
@@ -41,7 +41,7 @@ def test_who_keeps_which_contract() -> None:
     threaded: list[Broker] = [ThreadedBroker(MemoryBroker), ScriptedBroker()]
     sender: Sender = BridgedSender(lambda: ThreadedBroker(MemoryBroker))
     listeners: list[Listener] = [Inbox(), RecordingListener(), ThreadListener()]
-    assert asynchronous[0].traits == threaded[0].traits == Traits(ordered_across_channels=True)
+    assert asynchronous[0].traits == threaded[0].traits == sender.traits == Traits(ordered_across_channels=True)
     assert listeners
     sender.close()
 

@@ -150,3 +150,9 @@ async def test_a_sender_that_forgot_begins_anew(sending: Ground) -> None:
         await sent(sender, [(channel, b"child")])
         assert await reader.received(channel, 2) == [b"parent", b"child"]
     await asyncio.to_thread(sender.close)
+
+
+async def test_a_sender_has_the_traits_of_its_brokers(sending: Ground) -> None:
+    sender = sending.sender()
+    assert sender.traits == sending.member().traits
+    await asyncio.to_thread(sender.close)

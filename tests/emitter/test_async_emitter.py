@@ -13,7 +13,7 @@ import pytest
 
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, decode_body, new_origin
-from roomcast_brokers.contracts import State
+from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.errors import AddressError, BrokerURLError, KeyRingError, RoomTypeError, UnencodableError
 from roomcast_brokers.messages import Body, CloseRoom, Disconnect, Emit, Join, Leave, Marks
 from roomcast_brokers.registry import BackEnd, create
@@ -158,6 +158,19 @@ async def test_raising_and_queueing() -> None:
     assert await receipt.wait(0.0) == "queued"
     await queueing.close(0.0)
     assert await receipt.wait() == "dropped"
+
+
+async def test_where_a_channel_per_room_is_too_dear_it_writes_to_shards() -> None:
+    broker = ScriptedAsyncBroker(Traits(cheap_subscriptions=False))
+    emitter = scripted(lambda url: broker)
+    task = asyncio.ensure_future(emitter.emit("e", to="room"))
+    await asyncio.sleep(0)
+    broker.listener.changed(State.UP, None)
+    await asyncio.sleep(0)
+    broker.listener.accepted(1)
+    assert (await task).delivered
+    assert [channel for channel, _ in broker.published] == [Channels("socketio", shards=True).room("/", "room")]
+    await emitter.close(0.0)
 
 
 def scripted(make: Callable[[str], ScriptedAsyncBroker], **options: Any) -> AsyncEmitter:

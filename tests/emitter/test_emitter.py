@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from roomcast_brokers.channels import Channels
+from roomcast_brokers.contracts import Traits
 from roomcast_brokers.errors import (
     AddressError,
     BrokerURLError,
@@ -60,9 +61,9 @@ def emitted(broker: FakeBroker) -> list[tuple[str, Emit]]:
     [
         (("nonsense",), BrokerURLError),
         (("redid://localhost",), BrokerURLError),
-        (("fake://broker", "a cluster"), AddressError),
-        (("fake://broker", "shop", [""]), KeyRingError),
-        (("fake://broker", "shop", "secret"), KeyRingError),
+        (("memory://", "a cluster"), AddressError),
+        (("memory://", "shop", [""]), KeyRingError),
+        (("memory://", "shop", "secret"), KeyRingError),
     ],
 )
 def test_what_could_never_work_fails_when_it_is_made(arguments: tuple[Any, ...], error: type[Exception]) -> None:
@@ -124,6 +125,17 @@ def test_nobody_is_never_everybody(emitter: Emitter, broker: FakeBroker) -> None
     emitter.emit("e", to="")
     emitter.emit("e", to=0)
     assert [channel for channel, _ in emitted(broker)] == [CHANNELS.room("/", ""), CHANNELS.room("/", 0)]
+
+
+def test_where_a_channel_per_room_is_too_dear_it_writes_to_shards() -> None:
+    broker = FakeBroker(traits=Traits(cheap_subscriptions=False))
+    with broker.emitter() as emitter:
+        emitter.emit("e", to="room")
+        emitter.close_room("room")
+        emitter.emit("e")
+    shard = Channels("socketio", shards=True).room("/", "room")
+    channels = [envelope.channel for envelope in broker.envelopes() if not envelope.control]
+    assert channels == [shard, shard, CHANNELS.everyone]
 
 
 def test_rooms_and_clients(emitter: Emitter, broker: FakeBroker) -> None:

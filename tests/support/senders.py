@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Unpack
 
 from roomcast_brokers.codec import EnvelopeCodec, decode_body, new_origin
+from roomcast_brokers.contracts import Traits
 from roomcast_brokers.errors import SendError
 from roomcast_brokers.messages import Body, Envelope, Marks
 from roomcast_brokers.registry import BackEnd
@@ -27,9 +28,10 @@ _brokers: dict[str, FakeBroker] = {}
 class FakeBroker:
     """What is there is there for all threads. ``up`` False refuses, as nothing listening does."""
 
-    def __init__(self, name: str = "broker", cluster: str = "socketio") -> None:
+    def __init__(self, name: str = "broker", cluster: str = "socketio", traits: Traits | None = None) -> None:
         self.name = name
         self.cluster = cluster
+        self.traits = traits or Traits()
         self.up = True
         self.connections = 0
         self.attempts = 0
@@ -112,6 +114,10 @@ class FakeSender:
         self.connection: int | None = None
         self.closed = self.forgotten = False
         self._alone = threading.Lock()
+
+    @property
+    def traits(self) -> Traits:
+        return self.broker.traits
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         assert self._alone.acquire(blocking=False), "two threads at a time"

@@ -15,7 +15,7 @@ from roomcast_brokers.backends.redis.connecting import tls_context
 from roomcast_brokers.backends.redis.connections import PublishConnection
 from roomcast_brokers.backends.redis.finding import find
 from roomcast_brokers.backends.redis.layout import Layout, Server
-from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse
+from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse, traits_of
 from roomcast_brokers.backends.redis.pair import Manner, Pair, unreachable
 from roomcast_brokers.backends.redis.replies import Receipts
 from roomcast_brokers.backends.redis.watching import Watch
@@ -46,7 +46,7 @@ class RedisBroker:
         service: str = DEFAULT_SERVICE,
     ) -> None:
         self._location = parse(url, redis_options, service)
-        self._traits = Traits(ordered_across_channels=self._location.kind is not Kind.CLUSTER)
+        self._traits = traits_of(self._location.kind)
         self._state = State.CONNECTING
         self._wanted: dict[str, int] = {}
         self._pairs: dict[Server, Pair] = {}

@@ -27,6 +27,7 @@ from redis.asyncio.connection import parse_url
 from redis.credentials import CredentialProvider
 
 from roomcast_brokers.backends.redis.layout import Server
+from roomcast_brokers.contracts import Traits
 from roomcast_brokers.errors import BrokerURLError
 
 # Seconds for a connection to be made, greeting included. A server nearby needs milliseconds; one that has not answered
@@ -45,6 +46,11 @@ class Kind(Enum):
     SINGLE = "single"
     SENTINEL = "sentinel"
     CLUSTER = "cluster"
+
+
+def traits_of(kind: Kind) -> Traits:
+    """A cluster has a connection per server, and what goes through two of them keeps no order."""
+    return Traits(ordered_across_channels=kind is not Kind.CLUSTER)
 
 
 # What stands before :// → (how the servers belong together, the scheme that redis-py knows)

@@ -14,9 +14,9 @@ import redis
 from roomcast_brokers.backends.redis.connecting import keepalive_options
 from roomcast_brokers.backends.redis.finding import entrance, find_blocking
 from roomcast_brokers.backends.redis.layout import Layout, Server
-from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse
+from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse, traits_of
 from roomcast_brokers.backends.redis.replies import check_role, pack
-from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
 
 # Seconds for everything that one send() does.
@@ -59,6 +59,10 @@ class RedisSender:
         self._layout: Layout | None = None
         self._ask_again = 0.0
         self._connections: dict[Server, Connection] = {}
+
+    @property
+    def traits(self) -> Traits:
+        return traits_of(self._location.kind)
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         for _, payload in messages:

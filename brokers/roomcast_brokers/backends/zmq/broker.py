@@ -17,11 +17,9 @@ from roomcast_brokers import backoff
 from roomcast_brokers.backends.zmq.addresses import parse
 from roomcast_brokers.backends.zmq.frames import Goodbye, encode
 from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line, reason
-from roomcast_brokers.backends.zmq.session import BEAT, Session
+from roomcast_brokers.backends.zmq.session import BEAT, TRAITS, Session
 from roomcast_brokers.contracts import Listener, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError
-
-TRAITS: Final = Traits(ordered_across_channels=True)
 
 # What is read before the loop's other sockets get their turn: a few milliseconds' worth, pages being what they are.
 FRAMES_PER_TURN: Final = 16

@@ -16,8 +16,8 @@ import zmq
 from roomcast_brokers.backends.zmq.addresses import parse
 from roomcast_brokers.backends.zmq.frames import Goodbye, check_message, encode
 from roomcast_brokers.backends.zmq.line import READABLE, WRITABLE, Line, reason
-from roomcast_brokers.backends.zmq.session import Phase, Session
-from roomcast_brokers.contracts import State
+from roomcast_brokers.backends.zmq.session import TRAITS, Phase, Session
+from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, SendError
 
 # From the call of send() to the last acknowledgement, the connecting included.
@@ -35,6 +35,10 @@ class ZmqSender:
         self._line: Line | None = None
         self._selector: selectors.BaseSelector | None = None
         self._closed = False
+
+    @property
+    def traits(self) -> Traits:
+        return TRAITS
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         if self._closed:

@@ -28,8 +28,11 @@ from roomcast_brokers.backends.zmq.frames import (
     decode,
     encode,
 )
-from roomcast_brokers.contracts import Listener, State
+from roomcast_brokers.contracts import Listener, State, Traits
 from roomcast_brokers.errors import BrokerUnreachableError
+
+# A connection is one line in each direction, and the forwarder takes each message to all who want it before the next.
+TRAITS: Final = Traits(ordered_across_channels=True)
 
 # How often a client asks whether the forwarder is there. An answer takes less than a millisecond.
 BEAT: Final = 1.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roomcast_brokers.backends.redis import RedisBroker, broker
+from roomcast_brokers.backends.redis import RedisBroker, RedisSender, broker
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, State, Traits
 from roomcast_brokers.errors import (
     BrokerClosedError,
@@ -36,7 +36,7 @@ def connections(server: RedisServer) -> tuple[set[str], set[str]]:
     [("redis://h", True), ("redis+sentinel://h", True), ("redis+cluster://h", False), ("redis://h?cluster=1", False)],
 )
 def test_traits(url: str, ordered: bool) -> None:
-    assert RedisBroker(url).traits == Traits(ordered_across_channels=ordered)
+    assert RedisBroker(url).traits == RedisSender(url).traits == Traits(ordered_across_channels=ordered)
 
 
 def test_a_wrong_url_is_told_at_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from roomcast_brokers.backends.zmq import Forwarder, ZmqBroker, ZmqSender
 from roomcast_brokers.backends.zmq.sender import TIMEOUT
-from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, State
+from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, State, Traits
 from roomcast_brokers.errors import (
     AddressError,
     BrokerClosedError,
@@ -54,6 +54,11 @@ async def test_what_is_sent_is_there_in_its_order(forwarder: ForwarderProcess, c
     assert [int(payload.split()[0]) for payload in heard.payloads("a")] == list(range(count))
     sender.close()
     await broker.close()
+
+
+def test_traits() -> None:
+    url = "zmq+tcp://127.0.0.1:1"
+    assert ZmqSender(url).traits == ZmqBroker(url).traits == Traits(ordered_across_channels=True)
 
 
 def test_to_send_nothing_is_to_look_whether_a_forwarder_is_there() -> None:
