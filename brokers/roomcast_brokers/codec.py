@@ -19,7 +19,7 @@ from roomcast_brokers.channels import check_cluster
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import AddressError, EnvelopeError
 from roomcast_brokers.keys import KEY_ID_BYTES, SIGNATURE_BYTES, KeyRing
-from roomcast_brokers.messages import BODIES, CONTROL, Body, Envelope, Maker, Operation, Origin
+from roomcast_brokers.messages import BODIES, CONTROL, Body, Emit, Envelope, Maker, Operation, Origin
 
 MAGIC: Final = b"rc"
 MAJOR: Final = 1
@@ -94,6 +94,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # The first two elements of an operation's array: 0.1 µs less than encoding them.
 _OPERATION_HEADS: Final = {int(kind): b"\x94" + _encode(int(kind)) for kind in BODIES}
+_SHORT_BINARY: Final = tuple(bytes((0xC4, size)) for size in range(256))
 _ARRAY_HEADS: Final = tuple(bytes((0x90 | count,)) for count in range(16))
 
 
@@ -121,6 +122,25 @@ def encode_body(body: Body) -> bytes:
         raise AddressError("a room that is an int has at most 64 bits on other nodes") from error
     except UnicodeEncodeError as error:
         raise AddressError("text with a lone surrogate cannot travel to other nodes") from error
+
+
+class EmitForm:
+    """What the emits to one target have in common, encoded once; ``emit`` is one of them, without attachments.
+
+    Encoding another one takes 0.2 µs, where making and encoding an :class:`Emit` takes 0.9.
+    """
+
+    __slots__ = ("_before", "_behind")
+
+    def __init__(self, emit: Emit) -> None:
+        whole = encode_body(msgspec.structs.replace(emit, args=b""))
+        self._before = whole[: 1 + sum(len(_encode(each)) for each in (emit.packet_type, emit.namespace, emit.codec))]
+        self._behind = whole[len(self._before) + len(_SHORT_BINARY[0]) :]
+
+    def encode(self, args: bytes) -> bytes:
+        """What :func:`encode_body` makes of the emit of these arguments."""
+        size = len(args)
+        return b"".join((self._before, _SHORT_BINARY[size] if size < 256 else _binary_head(size), args, self._behind))
 
 
 def decode_body(operation: Operation) -> Body:
@@ -268,6 +288,10 @@ def _wire_name(origin: Origin) -> bytes:
     if not _NAME.match(name) or len(origin.epoch) != EPOCH_BYTES:
         raise AddressError("an origin has a name of 4 or 8 base64url characters, and an epoch of 8 bytes")
     return name
+
+
+def _binary_head(size: int) -> bytes:
+    return b"\xc5" + size.to_bytes(2) if size < 1 << 16 else b"\xc6" + size.to_bytes(4)
 
 
 def _long_array_head(count: int) -> bytes:

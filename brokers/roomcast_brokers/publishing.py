@@ -204,16 +204,17 @@ class PublishQueue:
         kinds = [first.kind]
         put = first.put
         waiting = self._waiting
-        if waiting and waiting[0].channel == channel:
-            room = min(room, MAX_MESSAGE_BYTES - self._reserve)
-            while waiting and waiting[0].channel == channel and waiting[0].put is not None:
-                if size + len(waiting[0].data) > room:
-                    break
-                following = waiting.popleft()
-                size += len(following.data)
-                operations.append(following.data)
-                kinds.append(following.kind)
-                put = following.put
+        room = min(room, MAX_MESSAGE_BYTES - self._reserve)
+        while waiting:
+            following = waiting[0]
+            grown = size + len(following.data)
+            if following.channel != channel or following.put is None or grown > room:
+                break
+            waiting.popleft()
+            size = grown
+            operations.append(following.data)
+            kinds.append(following.kind)
+            put = following.put
         count = len(operations)
         gen, seq = self._sequences.number(channel, count, now)
         payload = self._codec.encode(channel, gen, seq, sent_ms, operations)
@@ -234,8 +235,10 @@ class PublishQueue:
             count -= 1
             message = flying.popleft()
             kinds = message.kinds
-            for kind in kinds:
-                published[kind] += 1
+            if kinds.count(kinds[0]) == len(kinds):  # a loop would cost 0.05 µs an operation
+                published[kinds[0]] += len(kinds)
+            else:
+                published.update(kinds)
             if message.ticket:
                 operations = len(kinds)
                 self.in_flight -= operations

@@ -15,6 +15,7 @@ from roomcast_brokers import codec as module
 from roomcast_brokers.codec import (
     OPERATION_OVERHEAD,
     REASONS,
+    EmitForm,
     EnvelopeCodec,
     decode_body,
     encode_body,
@@ -340,6 +341,18 @@ bodies: st.SearchStrategy[Body] = st.one_of(
     st.builds(Probe, u64),
 )
 makers = st.none() | st.builds(Maker, st.sampled_from(["abcd", "emit_008"]), st.binary(min_size=8, max_size=8), u64)
+
+
+emits = st.builds(
+    Emit,
+    *(u64, texts, texts, blobs, st.just(()), st.none() | several, names, several, names, st.none() | asks),
+    *(st.booleans(), st.booleans()),
+)
+
+
+@given(emits, st.one_of(st.binary(max_size=300), st.sampled_from([255, 256, 65_535, 65_536]).map(bytes)))
+def test_a_form_writes_what_its_emits_are(emit: Emit, args: bytes) -> None:
+    assert EmitForm(emit).encode(args) == encode_body(msgspec.structs.replace(emit, args=args))
 
 
 @given(bodies, makers, st.sampled_from([None, RING]), u64)

@@ -18,7 +18,7 @@ from roomcast_brokers import messages
 from roomcast_brokers.addressing import Room, check_room
 from roomcast_brokers.arguments import arguments, outgoing_name
 from roomcast_brokers.channels import is_sid_form, tag_of
-from roomcast_brokers.codec import encode_body
+from roomcast_brokers.codec import EmitForm, encode_body
 from roomcast_brokers.messages import Ask, Emit, Kind
 from roomcast_brokers.routing import Owner, destinations
 
@@ -33,6 +33,9 @@ ROOM_CALLBACK_TIMEOUT = 60.0
 # How long (seconds) the owner of what looks like a sid may take to say whether it is one (cluster.md 4).
 OWNER_TIMEOUT = 1.0
 
+# Targets whose form is remembered, a few hundred bytes each. When so many are, all are forgotten.
+MAX_WAYS = 4_096
+
 Encoded = tuple[bytes, list[bytes]]
 
 
@@ -42,21 +45,41 @@ class ClusterCalls:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._node = cluster.node
+        self._ways: dict[tuple[str, str | None, bool], tuple[str, EmitForm]] = {}
 
     # --- emitting -----------------------------------------------------------------------------------------------------
 
     def emit(self, event: str, data: Any, to: Any, skip: Any, namespace: str, volatile: bool) -> None:
         """Send an event to all that ``to`` and ``skip`` select, here and elsewhere (as :meth:`Node.emit`)."""
-        encoded = self._node.codec.encode_args([outgoing_name(event), *arguments(data)])
-        skipped = () if skip is None else names_of(skip)
-        emits = self._emits(encoded, to, skipped, namespace, volatile, None)
         node = self._node
+        args, attachments = node.codec.encode_args([outgoing_name(event), *arguments(data)])
         found = node.hub.namespaces.get(namespace)
+        if skip is None and not attachments and (to is None or type(to) is str):  # what most are
+            channel, form = self._ways.get((namespace, to, volatile)) or self._way(namespace, to, volatile)
+            if form is not None:
+                members = () if found is None else found.members(to)
+                self._cluster.queue.put(channel, EMIT, form.encode(args), node.engine.now)
+                if members:
+                    node.deliver(namespace, args, (), members, volatile)
+                return
+        skipped = () if skip is None else names_of(skip)
+        emits = self._emits((args, attachments), to, skipped, namespace, volatile, None)
         if found is not None:
-            node.deliver(namespace, encoded[0], encoded[1], found.members(to, skip), volatile)
-        put, now = self._cluster.queue.put, node.engine.now
-        for channel, body in emits:
-            put(channel, EMIT, body, now)
+            node.deliver(namespace, args, attachments, found.members(to, skip), volatile)
+        self._publish(EMIT, emits)
+
+    def _way(self, namespace: str, to: str | None, volatile: bool) -> tuple[str, EmitForm | None]:
+        """The channel of an emit to everybody or to one room, and the form of such emits; none where it depends."""
+        cluster = self._cluster
+        if to is not None and is_sid_form(to):
+            return "", None
+        channel = cluster.channels.everyone if to is None else cluster.channels.room(namespace, to)
+        rooms = None if to is None else (to,)
+        form = EmitForm(Emit(EVENT, namespace, cluster.codec_name, b"", rooms=rooms, volatile=bool(volatile)))
+        if len(self._ways) >= MAX_WAYS:
+            self._ways.clear()
+        way = self._ways[namespace, to, volatile] = channel, form
+        return way
 
     def emit_with_callback(self, event: str, data: Any, waiter: Any, to: Any, skip: Any, namespace: str) -> Any:
         """Send an event whose first answer, of anybody anywhere, ends ``waiter``; returns work.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from roomcast.core import cluster_calls
 from roomcast.core.cluster_calls import ROOM_CALLBACK_TIMEOUT
 from roomcast.exceptions import DisconnectedError
 from roomcast.exceptions import TimeoutError as CallTimeoutError
@@ -323,6 +324,20 @@ def test_the_order_of_a_turn_is_kept_across_channels(world: World) -> None:
     assert channels == [ALL, ROOM, ALL, CHANNELS.node("bbbb"), ROOM, ALL]
 
 
+def test_the_targets_that_are_remembered_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_calls, "MAX_WAYS", 3)
+    a, b = world.nodes("aaaa", "bbbb")
+    (bert,) = one_each(b)
+    for room in "abcde":
+        b.enter(bert.sid, room)
+    world.settle()
+    for number in range(20):
+        a.emit("hello", number, to="abcde"[number % 5])
+        assert len(a.cluster.calls._ways) <= 3
+    world.settle()
+    assert bert.heard() == [["hello", number] for number in range(20)]
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +352,9 @@ def test_too_much_raises_before_anybody_has_it(world: World) -> None:
         a.ask("too much", bytes(MAX_MESSAGE_BYTES), bert.sid)
     with pytest.raises(MessageTooLargeError):
         a.emit_with_callback("too much", bytes(MAX_MESSAGE_BYTES), "room")
+    for to in (None, "room"):
+        with pytest.raises(MessageTooLargeError):
+            a.emit("too much text", "x" * MAX_MESSAGE_BYTES, to=to)
     a.emit("as large as it likes", bytes(MAX_MESSAGE_BYTES), to=anna.sid)  # it does not travel
     world.settle()
     assert [name for name, *_ in anna.heard()] == ["fits", "as large as it likes"]

@@ -58,17 +58,19 @@ class AsyncManager(ManagerSurface):
         if server.verbose:
             to_whom = "all" if target is None else target
             server.logger.info('emitting event "%s" to %s [%s]', event, to_whom, namespace)
-        calls = None if ignore_queue or server.bus is None else self._calls
+        bus = None if ignore_queue else server.bus
+        if bus is not None:
+            server.runtime.look_at_clock()
         if callback is not None:
-            if calls is None:
+            if bus is None:
                 _, work = server.node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
             else:
-                work = calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
+                work = bus.cluster.calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
             server.runtime.do(work)
-        elif calls is None:
+        elif bus is None:
             server.node.emit(event, data, target, skip_sid, namespace, volatile)
         else:
-            calls.emit(event, data, target, skip_sid, namespace, volatile)
+            bus.cluster.calls.emit(event, data, target, skip_sid, namespace, volatile)
 
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Put a client into a room; raises as the server's method."""
