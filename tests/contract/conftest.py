@@ -37,10 +37,12 @@ def running() -> Iterator[dict[str, Service]]:
 
 
 @pytest.fixture
-def ground(row: tuple[Row, str], running: dict[str, Service]) -> Ground:
+def ground(row: tuple[Row, str], running: dict[str, Service]) -> Iterator[Ground]:
     service = running.get(row[0].name) or running.setdefault(row[0].name, row[0].service())
     service.start()
-    return Ground(service, row[1])
+    ground = Ground(service, row[1])
+    yield ground
+    ground.close()
 
 
 @pytest.fixture

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
 from roomcast_brokers.contracts import AsyncBroker, Broker, Sender, State, Traits
+from roomcast_brokers.errors import SendError
 from tests.contract.services import Service
-from tests.support.listeners import Heard, RecordingListener, ThreadListener
+from tests.support.listeners import PROBE, Heard, RecordingListener, ThreadListener
 from tests.support.patience import PATIENCE
+
+PROBE_AGAIN = 0.01
+"""Seconds after which another probe is sent where the one before has not come; the next pause is twice as long."""
+LONGEST_PAUSE = 0.2
 
 _generations = itertools.count(1)
 
+Messages = Sequence[tuple[str, bytes]]
+
 
 class Member:
-    """One broker and what its listener heard. Methods are those of the broker; what blocks is awaited."""
+    """One broker and what its listener heard. Methods are those of the broker; what blocks is awaited.
 
-    def __init__(self, broker: AsyncBroker | Broker, threads: bool) -> None:
+    ``send`` publishes for somebody else.
+    """
+
+    def __init__(
+        self, broker: AsyncBroker | Broker, threads: bool, send: Callable[[Messages], Awaitable[None]]
+    ) -> None:
         self.broker = broker
         self.threads = threads
+        self._send = send
         self.listener: RecordingListener | ThreadListener = ThreadListener() if threads else RecordingListener()
 
     @property
@@ -79,9 +93,32 @@ class Member:
         await self.until(lambda heard: heard.breaks > before and heard.state is State.UP)
 
     async def hear_of(self, *channels: str) -> None:
-        """Subscribe and wait for the confirmations."""
+        """Subscribe and wait until what is published from now on arrives for sure: for the confirmations, and where
+        they do not come from the broker, for probes.
+        """
         wanted = {channel: self.subscribe(channel) for channel in channels}
         await self.until(lambda heard: all(heard.generations.get(each) == wanted[each] for each in wanted))
+        await self.certain(*channels)
+
+    async def certain(self, *channels: str) -> None:
+        """Wait until what is published from now on to these channels, which are confirmed, arrives for sure.
+
+        Somebody else publishes the probes, so that they are not among what this member has accepted.
+        """
+        if self.traits.confirms_subscriptions:
+            return
+        probe = PROBE + secrets.token_bytes(8)
+
+        def missing(heard: Heard) -> list[str]:
+            return [channel for channel in channels if (channel, probe) not in heard.probes]
+
+        pause = PROBE_AGAIN
+        async with asyncio.timeout(PATIENCE):
+            while missing(self.heard):
+                await self._send([(channel, probe) for channel in missing(self.heard)])
+                with contextlib.suppress(AssertionError):  # some were lost, and are sent again
+                    await self.until(lambda heard: not missing(heard), pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def received(self, channel: str, count: int) -> list[bytes]:
         """The payloads of ``channel``, once there are ``count``; more, if more have come."""
@@ -108,6 +145,7 @@ class Ground:
         self.colour = colour
         self._prefix = f"contract:{secrets.token_hex(6)}"
         self._numbers = itertools.count()
+        self._probing: Sender | None = None
 
     def channel(self) -> str:
         return f"{self._prefix}:{next(self._numbers)}"
@@ -117,10 +155,21 @@ class Ground:
 
     def member(self) -> Member:
         """Not opened, and the test's to close."""
-        return Member(self.service.broker(self.colour), self.colour == "threads")
+        return Member(self.service.broker(self.colour), self.colour == "threads", self._send)
 
     def sender(self) -> Sender:
         return self.service.sender()
+
+    async def _send(self, messages: Messages) -> None:
+        if self._probing is None:
+            self._probing = self.sender()
+        with contextlib.suppress(SendError):  # a break: its next connection is a new one
+            await asyncio.to_thread(self._probing.send, messages)
+
+    def close(self) -> None:
+        """The test is over."""
+        if self._probing is not None:
+            self._probing.close()
 
     @asynccontextmanager
     async def members(self, count: int, *, up: bool = True) -> AsyncIterator[list[Member]]:

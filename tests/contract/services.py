@@ -15,6 +15,7 @@ from roomcast_brokers import registry
 from roomcast_brokers.backends.memory import exchange_of
 from roomcast_brokers.bridge import LoopBroker
 from roomcast_brokers.contracts import AsyncBroker, Broker, Sender
+from tests.support import dear_memory
 from tests.support.programs import missing
 
 
@@ -100,6 +101,22 @@ class MemoryService(Service):
         self.start()
 
 
+class SilentService(MemoryService):
+    """An exchange that confirms nothing, for what members do then."""
+
+    def url(self) -> str:
+        return f"silent://{self._name}"
+
+    def asynchronous(self) -> AsyncBroker:
+        return registry.create(self.url(), table=dear_memory.TABLE)
+
+    def threaded(self) -> Broker:
+        return registry.create_threaded(self.url(), table=dear_memory.TABLE)
+
+    def sender(self) -> Sender:
+        return registry.create_sender(self.url(), table=dear_memory.TABLE)
+
+
 class Row:
     """A service by its name in the test's id. ``path`` is imported when a test of that row is about to run; a ``long``
     row runs with the long tests. Of a ``smoke`` row the few tests that are marked ``smoke`` run always, the others with
@@ -132,6 +149,7 @@ class Row:
 
 SERVICES = (
     Row("memory", "tests.contract.services:MemoryService", MemoryService.colours),
+    Row("memory-silent", "tests.contract.services:SilentService", smoke=True),
     Row("redis", "tests.contract.redis_services:RedisService"),
     Row("redis-unix", "tests.contract.redis_services:UnixService", long=True),
     Row("redis-tls", "tests.contract.redis_services:TLSService", long=True),

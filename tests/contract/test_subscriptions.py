@@ -5,33 +5,19 @@ from __future__ import annotations
 import pytest
 
 from roomcast_brokers.contracts import State
-from tests.contract.members import Ground, Member
+from tests.contract.members import Ground
 
 MANY_CHANNELS = 1_000
-
-
-async def certain(member: Member, channel: str) -> None:
-    """Subscribe, and wait until what is published from now on arrives for sure: where the broker confirms nothing, a
-    message of one's own has to come back.
-    """
-    await member.hear_of(channel)
-    while not member.traits.confirms_subscriptions and not member.heard.payloads(channel):
-        member.publish(channel, b"probe")
-        await member.received(channel, 1)
-
-
-def without_probes(payloads: list[bytes]) -> list[bytes]:
-    return [payload for payload in payloads if payload != b"probe"]
 
 
 async def heard_at_once(ground: Ground, rounds: int) -> None:
     async with ground.members(2) as (reader, publisher):
         for number in range(rounds):
             channel = ground.channel()
-            await certain(reader, channel)
+            await reader.hear_of(channel)
             publisher.publish(channel, b"%d" % number)
-            await reader.until(lambda heard, channel=channel: without_probes(heard.payloads(channel)))  # type: ignore[misc]
-            assert without_probes(reader.heard.payloads(channel)) == [b"%d" % number]
+            await reader.until(lambda heard, channel=channel: heard.payloads(channel))  # type: ignore[misc]
+            assert reader.heard.payloads(channel) == [b"%d" % number]
             reader.unsubscribe(channel)
 
 
@@ -57,7 +43,7 @@ async def test_a_confirmation_brings_its_generation(ground: Ground) -> None:
 async def test_a_channel_that_is_subscribed_again_is_confirmed_anew(ground: Ground) -> None:
     channel = ground.channel()
     async with ground.members(1) as (member,):
-        await certain(member, channel)
+        await member.hear_of(channel)
         confirmations = len(member.heard.confirmations)
         generation = member.subscribe(channel)
         await member.until(lambda heard: len(heard.confirmations) > confirmations)
@@ -65,7 +51,7 @@ async def test_a_channel_that_is_subscribed_again_is_confirmed_anew(ground: Grou
         member.publish(channel, b"once")  # and not twice
         await member.until(lambda heard: b"once" in heard.payloads(channel))
         await member.settled()
-        assert without_probes(member.heard.payloads(channel)) == [b"once"]
+        assert member.heard.payloads(channel) == [b"once"]
 
 
 async def test_the_last_of_several_changes_in_one_turn_counts(ground: Ground) -> None:
@@ -81,7 +67,7 @@ async def test_the_last_of_several_changes_in_one_turn_counts(ground: Ground) ->
         member.subscribe(left, 3)
         member.unsubscribe(left)
         await member.until(lambda heard: heard.generations.get(kept) == 2)
-        await certain(member, kept)
+        await member.certain(kept)
         publisher.publish(left, b"unheard")
         publisher.publish(kept, b"heard")
         await member.until(lambda heard: b"heard" in heard.payloads(kept))
@@ -97,8 +83,8 @@ async def test_the_last_of_several_changes_in_one_turn_counts(ground: Ground) ->
 async def test_nothing_is_heard_after_unsubscribing_not_even_what_was_on_its_way(ground: Ground) -> None:
     channel = ground.channel()
     async with ground.members(2) as (member, witness):
-        await certain(member, channel)
-        await certain(witness, channel)
+        await member.hear_of(channel)
+        await witness.hear_of(channel)
         for number in range(100):
             witness.publish(channel, b"on its way %d" % number)
         # With threads a delivery that is being made may still end: what counts is what comes after the call.
@@ -106,7 +92,7 @@ async def test_nothing_is_heard_after_unsubscribing_not_even_what_was_on_its_way
         await member.settled()
         before = len(member.heard.payloads(channel))
         if not member.threads:
-            assert without_probes(member.heard.payloads(channel)) == []
+            assert member.heard.payloads(channel) == []
         witness.publish(channel, b"later")
         await witness.until(lambda heard: b"later" in heard.payloads(channel))
         await member.settled()
@@ -119,22 +105,20 @@ async def test_whoever_comes_back_hears_what_is_published_from_then_on(ground: G
     async with ground.members(2) as (member, publisher):
         for round_ in range(20):
             await member.hear_of(channel)
-            await certain(member, channel)
             publisher.publish(channel, b"in %d" % round_)
             await member.until(lambda heard, wanted=b"in %d" % round_: wanted in heard.payloads(channel))  # type: ignore[misc]
             member.unsubscribe(channel)
             publisher.publish(channel, b"out %d" % round_)
             await publisher.until(lambda heard, wanted=2 * round_ + 2: heard.accepted_count >= wanted)  # type: ignore[misc]
             await member.settled()
-        heard = without_probes(member.heard.payloads(channel))
-        assert heard == [b"in %d" % round_ for round_ in range(20)]
+        assert member.heard.payloads(channel) == [b"in %d" % round_ for round_ in range(20)]
 
 
 async def test_unsubscribing_what_was_never_subscribed_is_nothing(ground: Ground) -> None:
     channel, other = ground.channels(2)
     async with ground.members(1) as (member,):
         member.unsubscribe(channel)
-        await certain(member, other)
+        await member.hear_of(other)
         member.unsubscribe(other)
         member.unsubscribe(other)
         await member.settled()
@@ -152,7 +136,7 @@ async def test_what_was_wanted_before_opening_is_confirmed_before_up(ground: Gro
         await member.up()
         told = [event[:3] for event in member.heard.events if event[0] == "confirmed" or event[1] is State.UP]
         assert [event[1] for event in told] == [wanted, State.UP]
-        await certain(member, wanted)
+        await member.certain(wanted)
         member.publish(wanted, b"heard")
         await member.until(lambda heard: b"heard" in heard.payloads(wanted))
     finally:
@@ -166,11 +150,11 @@ async def test_a_thousand_channels_at_once(ground: Ground) -> None:
             reader.subscribe(channel, generation)
         await reader.until(lambda heard: len(heard.generations) == MANY_CHANNELS)
         assert reader.heard.generations == {channel: number for number, channel in enumerate(channels, 1)}
-        await certain(reader, channels[-1])
+        await reader.certain(*channels)
         for channel in channels:
             publisher.publish(channel, channel.encode())
-        await reader.until(lambda heard: len(without_probes([p for _, p in heard.messages])) >= MANY_CHANNELS)
-        assert all(without_probes(reader.heard.payloads(channel)) == [channel.encode()] for channel in channels)
+        await reader.until(lambda heard: len(heard.messages) >= MANY_CHANNELS)
+        assert all(reader.heard.payloads(channel) == [channel.encode()] for channel in channels)
         for channel in channels:
             reader.unsubscribe(channel)
         await reader.settled()

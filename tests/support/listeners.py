@@ -17,6 +17,8 @@ from tests.support.patience import PATIENCE
 
 Event = tuple[Any, ...]
 """What was heard, by the name of the method: ``("delivered", channel, payload)``, ``("changed", state)`` …"""
+PROBE = b"\0a probe of the tests\0"
+"""What begins with this is no message: it shows that a channel is subscribed, where the broker does not say so."""
 
 
 class Heard:
@@ -30,6 +32,8 @@ class Heard:
         self.states: list[State] = []
         self.causes: list[Exception | None] = []
         self.by_channel: dict[str, list[bytes]] = {}
+        self.probes: set[tuple[str, bytes]] = set()
+        """(channel, payload) of what begins with :data:`PROBE`: only that it came counts, it is nowhere else."""
         self.generations: dict[str, int] = {}
         self.busy_elsewhere = False
         """Set it while the listener must not be called, as in the middle of ``publish``."""
@@ -60,9 +64,12 @@ class Heard:
         )
 
     def _note(self, event: Event) -> None:
-        self.events.append(event)
         if self.busy_elsewhere:
             self.misplaced.append(event)
+        if event[0] == "delivered" and event[2].startswith(PROBE):
+            self.probes.add(event[1:])
+            return
+        self.events.append(event)
         match event:
             case ("delivered", channel, payload):
                 self.messages.append((channel, payload))
