@@ -1,9 +1,13 @@
-"""Where a channel per room is too dear, nodes and emitters of both colours meet on the rooms' shards."""
+"""Where a channel per room is too dear, nodes and emitters of both colours meet on the rooms' shards; also where nobody
+says that those are subscribed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+
+import pytest
 
 from roomcast_brokers.channels import SHARDS, Channels
 from roomcast_emitter import AsyncEmitter, Emitter
@@ -22,8 +26,9 @@ def same_shard(room: str) -> str:
     return next(name for name in map(str, range(100 * SHARDS)) if SHARDED.room("/", name) == channel)
 
 
-async def test_nodes_and_emitters_meet_on_shards() -> None:
-    url, dear = f"dear://{secrets.token_hex(4)}", {"table": TABLE}
+@pytest.mark.parametrize("scheme", TABLE)
+async def test_nodes_and_emitters_meet_on_shards(scheme: str) -> None:
+    url, dear = f"{scheme}://{secrets.token_hex(4)}", {"table": TABLE}
     servers = {
         tag: build(tag=tag, broker=url, cluster="shop", broker_options=dear, drain_seconds=0.1)
         for tag in ("aaaa", "bbbb")

@@ -28,7 +28,10 @@ class Handed(msgspec.Struct):
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """A message on its way to one subscriber, or (``payload`` None) the confirmation of that generation."""
+    """A message on its way to one subscriber, or (``payload`` None) the confirmation of that generation.
+
+    Where the traits say that nothing is confirmed, it only tells that the request was written.
+    """
 
     channel: str
     payload: bytes | None = None
@@ -77,6 +80,8 @@ class Way:
         self.wanted[channel] = generation
         if self.up:
             self.requests.append(Copy(channel, None, generation))
+            if not self.traits.confirms_subscriptions:
+                self.incoming.append(self.requests[-1])
 
     def unsubscribe(self, channel: str) -> None:
         if self.wanted.pop(channel, None) is not None and self.up:
@@ -111,7 +116,8 @@ class Way:
         request = self.requests.popleft()
         if request.generation:
             self.subscribed[request.channel] = request.generation
-            self.incoming.append(request)
+            if self.traits.confirms_subscriptions:
+                self.incoming.append(request)
         else:
             self.subscribed.pop(request.channel, None)
         return True
@@ -183,10 +189,13 @@ class Way:
         self.listener.changed(State.CONNECTING, BrokerUnreachableError("broken off"))
 
     def restore(self) -> None:
-        """The connection is there again, with all subscriptions, as one step."""
+        """The connection is there again, with all subscriptions, as one step; or with requests for them."""
         self.cut = False
-        self.subscribed = dict(self.wanted)
         self.incoming.clear()
+        if self.traits.confirms_subscriptions:
+            self.subscribed = dict(self.wanted)
+        else:
+            self.requests += [Copy(channel, None, generation) for channel, generation in self.wanted.items()]
         for channel, generation in self.wanted.items():
             self.listener.confirmed(channel, generation)
         self.up = True

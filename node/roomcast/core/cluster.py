@@ -19,6 +19,7 @@ from roomcast.core.cluster_events import ClusterEvents
 from roomcast.core.confessions import Confessions, pages
 from roomcast.core.listening import Listening
 from roomcast.core.membership import Membership
+from roomcast.core.probes import Probes
 from roomcast.core.questions import Question, settle
 from roomcast.core.relay import Relay, publish_answer
 from roomcast.core.replies import Replies
@@ -34,7 +35,7 @@ from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, encode_body, new_origin
 from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin
+from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin, Probe
 from roomcast_brokers.publishing import PublishQueue
 from roomcast_brokers.sequences import Sequences
 
@@ -88,6 +89,7 @@ class Cluster:
             wall=wall,
         )
         self.subscriptions = Subscriptions()
+        self.probes = Probes(max(TICK, options.traits.shortest_beat))
         self.beat_interval = max(settings.beat_interval, options.traits.shortest_beat)
         self.tracking = Tracking(options.traits.ordered_across_channels, self.beat_interval * settings.lease_beats)
         self.membership = Membership(self.origin, self.beat_interval, settings.lease_beats, started=self.now)
@@ -99,9 +101,12 @@ class Cluster:
         self.events = ClusterEvents(self)
         self.confessions = Confessions(self)
         self.state = State.CONNECTING
+        self.joined = False
+        """Whether the broker is there and what concerns every node is heard here; then hello has been said."""
         self.on_ready: Callable[[], None] = _nobody
+        self.on_joined: Callable[[], None] = _nobody
         self._ready = False
-        self._was_up = False
+        self._was_up = self._was_joined = False
         self._rooms_on: dict[str, int] = {}  # channel → rooms here that need it: a shard serves several
         self._codecs: dict[str, Codec] = {self.codec_name: node.codec}
         self.queue.on_ready = self.subscriptions.on_ready = self._wake
@@ -118,7 +123,7 @@ class Cluster:
 
     @property
     def up(self) -> bool:
-        """Whether the broker is there and everything wanted is subscribed."""
+        """Whether the broker is there and everything wanted is subscribed, as far as the back end can tell."""
         return self.state is State.UP
 
     # --- the seam to the driver ---------------------------------------------------------------------------------------
@@ -126,9 +131,12 @@ class Cluster:
     def start(self) -> None:
         """Want the channels that every node has, and look at what is due from now on."""
         self.state = State.CONNECTING
-        self.subscriptions.want(self.channels.everyone, self.now)
-        self.subscriptions.want(self.channels.node(self.origin.name), self.now)
+        for channel in self._own_channels():
+            self.subscriptions.want(channel, self.now)
         self.node.engine.deadlines.add(self.now + TICK, self._tick)
+
+    def _own_channels(self) -> tuple[str, str]:
+        return self.channels.everyone, self.channels.node(self.origin.name)
 
     def _wake(self) -> None:
         if not self._ready:
@@ -142,6 +150,7 @@ class Cluster:
         for change in changes:
             if change.generation is None:
                 self.tracking.end(change.channel)
+                self.probes.end(change.channel)
         return changes
 
     def take_messages(self) -> list[tuple[str, bytes]]:
@@ -154,11 +163,28 @@ class Cluster:
         return self.listening.delivered(channel, payload)
 
     def confirmed(self, channel: str, generation: int) -> Any:
-        """A subscription is confirmed: who waits for it in ``enter_room`` goes on."""
+        """The back end says that a channel is subscribed; where it cannot know that, a probe has to find out."""
+        if self.options.traits.confirms_subscriptions:
+            return self._hears(channel, generation)
+        self.probes.begin(channel, generation)
+        self._probe()
+        return None
+
+    def probed(self, channel: str, token: int) -> Any:
+        """A probe of ours has come back."""
+        return self._hears(channel, token) if self.probes.heard(channel, token) else None
+
+    def _probe(self) -> None:
+        if self.up:
+            for channel, token in self.probes.take(self.now):
+                self.control(channel, Kind.PROBE, Probe(token))
+
+    def _hears(self, channel: str, generation: int) -> Any:
+        """What is published to that channel arrives here: who waits for it in ``enter_room`` goes on."""
         waiters = self.subscriptions.confirmed(channel, generation, self.now)
         if self.subscriptions.is_confirmed(channel):
             self.confessions.begin(channel)
-        return go_on(waiters)
+        return several(go_on(waiters), self._join_if_heard())
 
     def accepted(self, count: int) -> None:
         """So many of the oldest messages are with the broker."""
@@ -170,26 +196,42 @@ class Cluster:
         if state is State.UP:
             return self._is_up()
         self.counters.broker_up = 0
+        self.joined = False
         if was is not State.UP:
             return None
         self.queue.down(self.now)
         self.membership.down(self.now)
+        self.probes.broken()
         waiters = self.subscriptions.broken(self.now)
         self.counters.joins_unconfirmed += len(waiters)
         return go_on(waiters)
 
     def _is_up(self) -> Any:
-        """Say hello; after a break ask the others how far they are, since what they published meanwhile is lost."""
         self.counters.broker_up = 1
         self.counters.broker_reconnects += self._was_up
-        now = self.now
-        self.queue.up(now)
-        self.membership.up(now)
-        self.hello(self.channels.everyone)
-        beat = self._beat_if_due(now)  # before the request: it comes back before the answers
-        if self._was_up:
-            self.confessions.ask_all()
         self._was_up = True
+        self.queue.up(self.now)
+        self.membership.up(self.now)
+        self._probe()
+        return self._join_if_heard()
+
+    def _join_if_heard(self) -> Any:
+        """Say hello; after a break ask the others how far they are, since what they published meanwhile is lost.
+
+        Not before the answers will be heard: where the back end confirms nothing, that takes probes.
+        """
+        if self.joined or not self.up:
+            return None
+        heard = all(self.subscriptions.is_confirmed(channel) for channel in self._own_channels())
+        if not heard and not self.options.traits.confirms_subscriptions:
+            return None
+        self.joined = True
+        self.hello(self.channels.everyone)
+        beat = self._beat_if_due(self.now)  # before the request: it comes back before the answers
+        if self._was_joined:
+            self.confessions.ask_all()
+        self._was_joined = True
+        self.on_joined()
         return beat
 
     def leave(self) -> Any:
@@ -216,6 +258,7 @@ class Cluster:
             return None
         self.node.engine.deadlines.add(now + TICK, self._tick)
         left = self.subscriptions.tick(now)
+        self._probe()
         self.queue.expire(now)
         self.sequences.tick(now)
         events = self.events.follow(self.membership.tick(now))
@@ -242,13 +285,15 @@ class Cluster:
             reasons.append("this node does not hear itself through the broker")
         if self.membership.yielded:
             reasons.append("another node has this one's tag")
-        if self.node.settings.require_broker and not self.up:
-            reasons.append("the broker is away")
+        if self.node.settings.require_broker:
+            reasons += self.degraded()
         return tuple(reasons)
 
     def degraded(self) -> tuple[str, ...]:
         """Why clients here do not get all that they might."""
-        return () if self.up else ("the broker is away",)
+        if self.joined:
+            return ()
+        return ("this node does not hear yet what is published" if self.up else "the broker is away",)
 
     # --- rooms --------------------------------------------------------------------------------------------------------
 

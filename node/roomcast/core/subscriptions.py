@@ -1,8 +1,9 @@
 """Which channels this node wants to hear, which are confirmed, and who waits for that (cluster.md 6).
 
 Nothing is subscribed here: :meth:`Subscriptions.take` gives what is to be said to the broker, in order, and the
-broker's confirmations come in. The back end itself subscribes what is wanted again after a break, and confirms it with
-the same generation; so a break makes no changes here, it only makes every channel unconfirmed.
+broker's confirmations come in, or the proof by a probe where it gives none (:mod:`roomcast.core.probes`). The back end
+itself subscribes what is wanted again after a break, and confirms it with the same generation; so a break makes no
+changes here, it only makes every channel unconfirmed.
 
 The states of a channel are the table ``CHANNEL``; what is missing there cannot happen. A channel that nobody wants is
 kept for ``LINGER`` seconds, so that members who come and go do not make the broker work.
@@ -29,7 +30,7 @@ LEAVING_PENDING: Final = "leaving, pending"
 # What happens to it
 WANT: Final = "wanted"
 DROP: Final = "last member left"
-CONFIRM: Final = "confirmed by the broker"
+CONFIRM: Final = "confirmed, or a probe heard"
 BREAK: Final = "connection broken"
 LINGERED: Final = "lingered"
 

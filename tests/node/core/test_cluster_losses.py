@@ -19,8 +19,12 @@ from tests.support.played_broker import Copy
 from tests.support.world import Member, World
 
 ORDERED = Traits(ordered_across_channels=True)
-UNORDERED = Traits(ordered_across_channels=False)
-SHARDED = Traits(ordered_across_channels=True, cheap_subscriptions=False)
+TRAITS = {
+    "ordered": ORDERED,
+    "unordered": Traits(ordered_across_channels=False),
+    "sharded": Traits(ordered_across_channels=True, cheap_subscriptions=False),
+    "silent": Traits(ordered_across_channels=True, confirms_subscriptions=False),
+}
 CONTROL_FLAG = 2
 QUIET = 12.0
 """Seconds after the last fault: beats with marks, and a lease where marks wait for one."""
@@ -169,20 +173,20 @@ class Run:
                     assert channel == sorted(channel), "out of order on one channel"
 
 
-@pytest.mark.parametrize("traits", [ORDERED, UNORDERED, SHARDED], ids=["ordered", "unordered", "sharded"])
+@pytest.mark.parametrize("name", TRAITS)
 @hypothesis_settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=st.lists(ACTIONS, min_size=5, max_size=60))
-def test_loss_reported_is_loss_observed(traits: Traits, actions: list[tuple[Any, ...]]) -> None:
-    judge(traits, actions)
+def test_loss_reported_is_loss_observed(name: str, actions: list[tuple[Any, ...]]) -> None:
+    judge(TRAITS[name], actions)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("traits", [ORDERED, UNORDERED, SHARDED], ids=["ordered", "unordered", "sharded"])
+@pytest.mark.parametrize("name", TRAITS)
 @hypothesis_settings(deadline=None, max_examples=800, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=st.lists(ACTIONS, min_size=5, max_size=150))
-def test_loss_reported_is_loss_observed_in_long_schedules(traits: Traits, actions: list[tuple[Any, ...]]) -> None:
-    judge(traits, actions)
+def test_loss_reported_is_loss_observed_in_long_schedules(name: str, actions: list[tuple[Any, ...]]) -> None:
+    judge(TRAITS[name], actions)
 
 
 def judge(traits: Traits, actions: list[tuple[Any, ...]]) -> None:

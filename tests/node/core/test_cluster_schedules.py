@@ -338,6 +338,7 @@ TRAITS = {
     "ordered": Traits(ordered_across_channels=True),
     "unordered": Traits(),
     "sharded": Traits(ordered_across_channels=True, cheap_subscriptions=False),
+    "silent": Traits(confirms_subscriptions=False),
 }
 quick = hypothesis_settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 thorough = hypothesis_settings(quick, max_examples=1_000)

@@ -9,6 +9,7 @@ import pytest
 
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import encode_body, encode_operation
+from roomcast_brokers.contracts import Traits
 from roomcast_brokers.messages import (
     Answer,
     Ask,
@@ -322,12 +323,13 @@ def test_marks_are_answered_as_far_as_they_are_asked_for(a: Member, world: World
     ]
 
 
-def test_a_probe_of_our_own_confirms_its_channel(a: Member) -> None:
-    anna = a.client()
-    ending = a.enter(anna.sid, "room")
+def test_a_probe_of_our_own_confirms_its_channel_and_nobody_elses_does() -> None:
+    (a,) = World(Traits(confirms_subscriptions=False)).nodes("aaaa")
+    ending = a.enter(a.client().sid, "room")
     generation = a.cluster.subscriptions.want(ROOM, a.world.now)
+    a.confirmed(ROOM, generation)
     Stranger(a).says(ROOM, Probe(generation))
-    assert ending.waiting  # somebody else's
+    assert ending.waiting
     payload = a.cluster.codec.control(ROOM, Kind.PROBE, encode_body(Probe(generation)), 0)
     a.delivered(ROOM, payload)
     a.flush()

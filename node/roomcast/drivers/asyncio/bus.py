@@ -42,7 +42,7 @@ class Bus:
         self._counters = node.counters.cluster
         self._broker: AsyncBroker | None = None
         self._runtime: Runtime | None = None
-        self._settled: asyncio.Event | None = None  # the broker is up, or known to be away
+        self._settled: asyncio.Event | None = None  # hello was said, or the broker is known to be away
         self._publish_batch: Callable[[Sequence[tuple[str, bytes]]], None] | None = None
         self._flushing = False
         self._unreachable = False
@@ -71,6 +71,7 @@ class Bus:
         self._used = True
         self.cluster.on_ready = self._wake
         self._settled = asyncio.Event()
+        self.cluster.on_joined = self._settled.set
         broker = self._broker = self._make_broker()
         self._publish_batch = broker.publish_batch if isinstance(broker, PublishesBatches) else None
         self.cluster.start()
@@ -174,7 +175,7 @@ class Bus:
         elif not self._unreachable and (cause is not None or self._counters.broker_reconnects):
             self._unreachable = True
             logger.error("the broker is away (%s): local clients are served, and it is tried again and again", cause)
-        if self._settled is not None and (state is State.UP or cause is not None):
+        if self._settled is not None and cause is not None:
             self._settled.set()
 
     def _later(self, work: Any) -> None:

@@ -19,7 +19,7 @@ from roomcast.drivers.asyncio import bus as bus_module
 from roomcast.drivers.asyncio.bus import Bus
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, encode_body, encode_operation, new_origin
-from roomcast_brokers.contracts import State
+from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.errors import BrokerUnreachableError
 from roomcast_brokers.messages import Emit, Hello, Kind
 from tests.support.coroutines import turns
@@ -40,6 +40,13 @@ class BatchBroker(ScriptedAsyncBroker):
         if self.refuses:
             raise BrokerUnreachableError("refused, as scripted")
         self.calls.append(("publish_batch", tuple(messages)))
+
+
+class SilentBroker(ScriptedAsyncBroker):
+    """Does not know whether a channel is subscribed."""
+
+    def __init__(self) -> None:
+        super().__init__(Traits(confirms_subscriptions=False))
 
 
 class Joined:
@@ -120,6 +127,23 @@ async def test_it_wants_its_channels_before_the_broker_is_there_and_says_hello_w
     await joined.ends()
     assert joined.broker.calls[-1] == ("close",)
     assert joined.published()[-1] == (ALL, ["goodbye"])
+
+
+async def test_where_the_broker_confirms_nothing_the_start_waits_for_probes() -> None:
+    joined = Joined(SilentBroker)
+    starting = asyncio.create_task(joined.sio.start())
+    await turns(3)
+    joined.comes_up()
+    await turns(3)
+    probes = joined.broker.published
+    assert joined.published() == [(ALL, ["probe"]), (CHANNELS.node("aaaa"), ["probe"])]
+    assert not starting.done()
+    for channel, payload in probes:
+        joined.broker.listener.delivered(channel, payload)
+    await asyncio.wait_for(starting, PATIENCE)
+    await turns(2)
+    assert joined.published()[2:] == [(ALL, ["hello"]), (ALL, ["beat"])]
+    await joined.ends()
 
 
 async def test_a_broker_that_is_known_to_be_away_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
