@@ -17,11 +17,11 @@ from roomcast_brokers.backends.redis.finding import find
 from roomcast_brokers.backends.redis.layout import Layout, Server
 from roomcast_brokers.backends.redis.location import DEFAULT_SERVICE, Kind, parse, traits_of
 from roomcast_brokers.backends.redis.pair import Manner, Pair, unreachable
-from roomcast_brokers.backends.redis.replies import Receipts
 from roomcast_brokers.backends.redis.watching import Watch
 from roomcast_brokers.backoff import delays
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Listener, State, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError
+from roomcast_brokers.receipts import Receipts
 
 # Seconds for which a connection has to have held for the next break to be a new one; after less, the delays go on to
 # grow: a server that accepts and closes at once is not to be asked without a pause.
