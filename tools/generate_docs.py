@@ -57,14 +57,13 @@ def settings_page() -> str:
     rows = []
     for field in msgspec.structs.fields(Settings):
         meaning = next(each for each in hints[field.name].__metadata__ if isinstance(each, Meaning))
-        rows.append((f"`{field.name}`", meaning.text, shown(field.default, meaning.unit), meaning.answer))
+        default = meaning.unset if field.default is None else shown(field.default, meaning.unit)
+        rows.append((f"`{field.name}`", meaning.text, default, meaning.answer))
     return page(SETTINGS_INTRODUCTION, ("field", "what", "default", "beyond it"), rows)
 
 
 def shown(value: object, unit: str) -> str:
-    """A default as people write it: ``1,000,000 bytes``, ``25 s``, ``on``, ``none``."""
-    if value is None:
-        return "none"
+    """A default as people write it: ``1,000,000 bytes``, ``25 s``, ``on``."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):

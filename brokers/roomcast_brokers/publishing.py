@@ -23,6 +23,20 @@ from roomcast_brokers.sequences import Sequences
 
 MAX_WAITING_BYTES: Final = 8 * 1024 * 1024  # while the broker is away; some 5 s of 10,000 small events a second
 MAX_WAITING_AGE: Final = 5.0  # seconds; longer than a broker takes to come back where nothing is on a disk
+# The same for a broker that keeps messages: whoever chose one wants none to be lost, and its restart may take minutes.
+DURABLE_WAITING_BYTES: Final = 64 * 1024 * 1024
+DURABLE_WAITING_AGE: Final = 120.0
+# What is with the broker at a time; more makes nothing faster, and has to wait in the back end's own queues.
+MAX_IN_FLIGHT_BYTES: Final = 8 * 1024 * 1024
+
+
+def waiting_limits(durable: bool, max_bytes: int | None = None, max_age: float | None = None) -> tuple[int, float]:
+    """(bytes, seconds) that may wait: what was asked for, or (None) what is right for the back end."""
+    if max_bytes is None:
+        max_bytes = DURABLE_WAITING_BYTES if durable else MAX_WAITING_BYTES
+    if max_age is None:
+        max_age = DURABLE_WAITING_AGE if durable else MAX_WAITING_AGE
+    return max_bytes, max_age
 
 
 class Settled(Enum):
@@ -94,6 +108,7 @@ class PublishQueue:
         self._sequences = sequences
         self._wall = wall
         self._max_bytes = max_bytes
+        self._max_in_flight = min(max_bytes, MAX_IN_FLIGHT_BYTES)
         self._max_age = max_age
         # The same for all channels: what fits on one may go out on a second, or be forwarded to it, and must fit there.
         room = f"{codec.cluster}:room:{'0' * 32}"
@@ -152,7 +167,8 @@ class PublishQueue:
     def take(self, now: float) -> list[tuple[str, bytes]]:
         """(channel, payload) of what is to be handed to the broker now, in this order; from now on it is in flight.
 
-        First what is to be retried, with the same bytes. At most ``max_bytes`` are in flight, the rest waits.
+        First what is to be retried, with the same bytes. At most ``max_bytes`` are in flight, and
+        no more than ``MAX_IN_FLIGHT_BYTES``; the rest waits.
         """
         self._ready = False
         if not self._up:
@@ -169,7 +185,7 @@ class PublishQueue:
         while retries:
             message = retries[0]
             size = len(message.payload)
-            if self.in_flight_bytes and self.in_flight_bytes + size > self._max_bytes:
+            if self.in_flight_bytes and self.in_flight_bytes + size > self._max_in_flight:
                 self._full = True
                 return
             self._in_flight.append(retries.popleft())
@@ -184,7 +200,7 @@ class PublishQueue:
         reserve = self._reserve
         while waiting:
             first = waiting[0]
-            room = self._max_bytes - self.in_flight_bytes
+            room = self._max_in_flight - self.in_flight_bytes
             if first.put is None:
                 waiting.popleft()
                 payload = self._codec.control(first.channel, first.kind, first.data, sent_ms)
@@ -313,7 +329,7 @@ class PublishQueue:
         """Let the oldest fall out while too much waits."""
         bound = self._max_bytes
         if self._up:
-            bound += max(0, self._max_bytes - self.in_flight_bytes)
+            bound += max(0, self._max_in_flight - self.in_flight_bytes)
         while self.waiting_bytes > bound and self._retries:
             self._abandon()
         passing: list[_Waiting] = []

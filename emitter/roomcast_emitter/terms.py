@@ -10,7 +10,7 @@ from roomcast_brokers.arguments import JsonDumps
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.contracts import Traits
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.publishing import MAX_WAITING_AGE, MAX_WAITING_BYTES
+from roomcast_brokers.publishing import waiting_limits
 from roomcast_emitter.errors import NotDeliveredError
 from roomcast_emitter.operations import Operations
 from roomcast_emitter.postbox import Limits, OnFailure, Postbox
@@ -31,9 +31,11 @@ class Options(TypedDict, total=False):
     on_failure: OnFailure
     """What becomes of what the broker does not take: ``"queue"`` (the default), ``"raise"`` or ``"drop"``."""
     max_buffer_bytes: int
-    """What may wait for the broker; beyond it the oldest falls out. 8 MiB by default, 1,040,000 at least."""
+    """What may wait for the broker; beyond it the oldest falls out. 8 MiB by default (64 for a broker that keeps
+    messages), 1,040,000 at least.
+    """
     max_buffer_seconds: float
-    """How long it may wait. 5 s by default."""
+    """How long it may wait. 5 s by default, 120 for a broker that keeps messages."""
     json: JsonDumps | None
     """A module with ``dumps`` that encodes in place of msgspec."""
     broker_options: Mapping[str, Any]
@@ -58,11 +60,10 @@ class Terms:
     __slots__ = ("_keys", "_limits", "channels", "operations")
 
     def __init__(self, cluster: str, keys: Keys, options: Options, traits: Traits) -> None:
-        self._limits = Limits(
-            options.get("on_failure", "queue"),
-            options.get("max_buffer_bytes", MAX_WAITING_BYTES),
-            options.get("max_buffer_seconds", MAX_WAITING_AGE),
+        max_bytes, max_seconds = waiting_limits(
+            traits.durable, options.get("max_buffer_bytes"), options.get("max_buffer_seconds")
         )
+        self._limits = Limits(options.get("on_failure", "queue"), max_bytes, max_seconds)
         self._keys = None if keys is None else KeyRing(keys)
         self.channels = Channels(cluster, shards=not traits.cheap_subscriptions)
         self.operations = Operations(self.channels, options.get("json"))

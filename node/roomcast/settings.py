@@ -27,11 +27,14 @@ RATES = ("max_events_per_second", "max_handshakes_per_second", "max_handshakes_p
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """What a field bounds or times, for the generated table: its unit and what exceeding it answers."""
+    """What a field bounds or times, for the generated table: its unit, what exceeding it answers, and what None, as the
+    default, stands for.
+    """
 
     text: str
     unit: str = ""
     answer: str = ""
+    unset: str = "none"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # cluster
     beat_interval: Annotated[float, Meaning("time from one heartbeat through the broker to the next", "s")] = 1.0
     lease_beats: Annotated[int, Meaning("own heartbeats that come back while a node is not heard, after which it is lost", "beats", "its clients and acks end")] = 3
-    publish_buffer_bytes: Annotated[int, Meaning("operations that wait for the broker, and as many again that it has not confirmed", "bytes", "the oldest are dropped, counted")] = 8_388_608
-    publish_buffer_seconds: Annotated[float, Meaning("time that an operation waits for the broker", "s", "dropped, counted")] = 5.0
+    publish_buffer_bytes: Annotated[int | None, Meaning("operations that wait for the broker; up to 8,388,608 more that it has not confirmed", "bytes", "the oldest are dropped, counted", "8,388,608 bytes; a durable broker: 67,108,864")] = None
+    publish_buffer_seconds: Annotated[float | None, Meaning("time that an operation waits for the broker", "s", "dropped, counted", "5 s; a durable broker: 120 s")] = None
     join_timeout: Annotated[float, Meaning("time that `enter_room` waits for the subscription to be confirmed", "s", "returns, counted")] = 1.0
     remote_timeout: Annotated[float, Meaning("time that another node has to put its client into a room", "s", "`TimeoutError`")] = 5.0
     require_broker: Annotated[bool, Meaning("without the broker a node is unready, not merely degraded")] = False
@@ -93,8 +96,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} must be above 0 seconds, not {getattr(self, name)!r}")
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise SettingsError(f"{name} must be above 0 seconds, not {seconds!r}")
         for name in RATES:
             rate = getattr(self, name)
             if rate is not None and not rate > 0:
@@ -105,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"max_http_buffer_size must be at least 1 byte, not {self.max_payload!r}")
         if self.lease_beats < 2:
             raise SettingsError(f"lease_beats must be at least 2, not {self.lease_beats!r}: one beat may be late")
-        if self.publish_buffer_bytes < MAX_MESSAGE_BYTES:
+        if self.publish_buffer_bytes is not None and self.publish_buffer_bytes < MAX_MESSAGE_BYTES:
             least = f"{MAX_MESSAGE_BYTES:,} bytes, one message"
             raise SettingsError(f"publish_buffer_bytes must be at least {least}, not {self.publish_buffer_bytes!r}")
         if not self.transports:

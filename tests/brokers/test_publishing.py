@@ -9,7 +9,7 @@ from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import MessageTooLargeError
 from roomcast_brokers.keys import KeyRing
 from roomcast_brokers.messages import Kind, Maker, Origin, Probe
-from roomcast_brokers.publishing import MAX_WAITING_AGE, PublishQueue
+from roomcast_brokers.publishing import MAX_IN_FLIGHT_BYTES, MAX_WAITING_AGE, PublishQueue, waiting_limits
 from roomcast_brokers.sequences import Sequences
 from tests.support.queue_owner import (
     ABANDONED,
@@ -292,7 +292,7 @@ def test_retries_wait_for_each_other_too() -> None:
         owner.put(ALL if name == "m1" else LOBBY, named(name, 300))
     owner.take()
     owner.queue.down(0.0)
-    owner.queue._max_bytes = 500
+    owner.queue._max_in_flight = 500
     owner.queue.up(0.0)
     assert names(owner.take()) == [(ALL, ["m1"])]
     owner.queue.accepted(1, 0.0)
@@ -339,6 +339,37 @@ def test_what_the_broker_does_not_take_falls_out_when_it_is_too_much() -> None:
         owner.put(ALL, named(f"m{number}", 300))
     assert owner.settled == {2: DROPPED, 3: DROPPED}
     assert names(owner.take()) == [(ALL, ["beat"])]
+
+
+@pytest.mark.parametrize(
+    ("durable", "asked", "limits"),
+    [
+        (False, (None, None), (8 * 2**20, 5.0)),
+        (True, (None, None), (64 * 2**20, 120.0)),
+        (True, (2_000_000, None), (2_000_000, 120.0)),
+        (False, (None, 0.5), (8 * 2**20, 0.5)),
+    ],
+)
+def test_what_may_wait_is_as_was_asked_for_or_as_the_back_end_needs(
+    durable: bool, asked: tuple[int | None, float | None], limits: tuple[int, float]
+) -> None:
+    assert waiting_limits(durable, *asked) == limits
+
+
+def test_however_much_may_wait_no_more_is_in_flight_than_makes_sense() -> None:
+    owner = Owner(max_bytes=8 * MAX_IN_FLIGHT_BYTES)
+    for number in range(24):
+        owner.put(ALL, named(f"m{number}", 1_000_000))
+    taken = owner.take()
+    assert 7 <= len(taken) <= 8
+    assert owner.queue.in_flight_bytes <= MAX_IN_FLIGHT_BYTES
+    owner.queue.down(1.0)
+    assert (owner.queue.waiting, owner.settled) == (24, {})
+    owner.queue.up(2.0)
+    assert len(owner.take(2.0)) == len(taken)
+    owner.queue.accepted(len(taken), 2.0)
+    assert len(owner.take(2.0)) == len(taken)
+    assert owner.settled.keys() == set(range(1, len(taken) + 1))
 
 
 def test_what_is_too_old_falls_out_while_the_broker_is_away() -> None:

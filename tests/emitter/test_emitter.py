@@ -138,6 +138,17 @@ def test_where_a_channel_per_room_is_too_dear_it_writes_to_shards() -> None:
     assert channels == [shard, shard, CHANNELS.everyone]
 
 
+def test_more_may_wait_for_a_broker_that_keeps_messages() -> None:
+    broker = FakeBroker(traits=Traits(durable=True))
+    broker.up = False
+    with broker.emitter() as emitter:
+        limits = emitter._terms.box().limits
+        assert (limits.max_bytes, limits.max_seconds) == (64 * 2**20, 120.0)
+    with broker.emitter(max_buffer_bytes=2_000_000, max_buffer_seconds=1.0) as emitter:
+        limits = emitter._terms.box().limits
+        assert (limits.max_bytes, limits.max_seconds) == (2_000_000, 1.0)
+
+
 def test_rooms_and_clients(emitter: Emitter, broker: FakeBroker) -> None:
     for receipt in (
         emitter.enter_room(SID, "room"),

@@ -32,12 +32,13 @@ def test_every_setting_and_every_metric_has_its_row() -> None:
     settings, metrics = settings_page(), metrics_page()
     assert all(f"| `{field.name}` |" in settings for field in msgspec.structs.fields(Settings))
     assert all(f"| `{metric.name}` |" in metrics for metric in METRICS)
+    assert "| `max_sessions` | sessions of this node; none = by the limit of file descriptors | none |" in settings
+    assert "| 5 s; a durable broker: 120 s |" in settings
 
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (None, "s", "none"),
         (True, "", "on"),
         (False, "", "off"),
         (("a", "b"), "", "`a`, `b`"),

@@ -36,7 +36,7 @@ from roomcast_brokers.codec import EnvelopeCodec, encode_body, new_origin
 from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.keys import KeyRing
 from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin, Probe
-from roomcast_brokers.publishing import PublishQueue
+from roomcast_brokers.publishing import PublishQueue, waiting_limits
 from roomcast_brokers.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -81,13 +81,10 @@ class Cluster:
         self.channels = Channels(options.name, shards=not options.traits.cheap_subscriptions)
         self.codec = EnvelopeCodec(self.origin, options.name, options.keys, settings.accept_unsigned)
         self.sequences = Sequences()
-        self.queue = PublishQueue(
-            self.codec,
-            self.sequences,
-            max_bytes=settings.publish_buffer_bytes,
-            max_age=settings.publish_buffer_seconds,
-            wall=wall,
+        max_bytes, max_age = waiting_limits(
+            options.traits.durable, settings.publish_buffer_bytes, settings.publish_buffer_seconds
         )
+        self.queue = PublishQueue(self.codec, self.sequences, max_bytes=max_bytes, max_age=max_age, wall=wall)
         self.subscriptions = Subscriptions()
         self.probes = Probes(max(TICK, options.traits.shortest_beat))
         self.beat_interval = max(settings.beat_interval, options.traits.shortest_beat)

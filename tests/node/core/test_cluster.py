@@ -374,6 +374,23 @@ def test_what_waits_longer_than_five_seconds_falls_out_and_is_counted_by_its_pub
     assert b.cluster.tracking.lost == 0  # it never had a number
 
 
+def test_for_a_broker_that_keeps_messages_they_wait_two_minutes() -> None:
+    world = World(Traits(ordered_across_channels=True, durable=True))
+    a, b = world.nodes("aaaa", "bbbb", settings=Settings(ping_interval=1_000.0))
+    bert = b.client()
+    a.way.break_off()
+    a.emit("patient")
+    world.advance(100)
+    assert a.cluster.queue.dropped == 0
+    a.way.restore()
+    world.settle()
+    assert bert.heard() == [["patient"]]
+    a.way.break_off()
+    a.emit("too late")
+    world.advance(121)
+    assert a.cluster.queue.dropped == 1
+
+
 def test_what_was_handed_over_when_the_way_broke_is_delivered_once(world: World) -> None:
     a, b = world.nodes("aaaa", "bbbb")
     bert = b.client()
