@@ -57,10 +57,12 @@ class ClusterCalls:
         if skip is None and not attachments and (to is None or type(to) is str):  # what most are
             channel, form = self._ways.get((namespace, to, volatile)) or self._way(namespace, to, volatile)
             if form is not None:
-                members = () if found is None else found.members(to)
-                self._cluster.queue.put(channel, EMIT, form.encode(args), node.engine.now)
-                if members:
-                    node.deliver(namespace, args, (), members, volatile)
+                queue, body = self._cluster.queue, form.encode(args)
+                queue.check(channel, body)
+                # First: the clients here write while the broker's messages are made, so more of them share one.
+                if found is not None:
+                    node.deliver(namespace, args, (), found.members(to), volatile)
+                queue.put(channel, EMIT, body, node.engine.now)
                 return
         skipped = () if skip is None else names_of(skip)
         emits = self._emits((args, attachments), to, skipped, namespace, volatile, None)
