@@ -217,7 +217,7 @@ class LoopBroker:
 
     def __init__(self, make: Callable[[], Broker]) -> None:
         self._broker = make()
-        self._inbox = Inbox()
+        self._inbox = Inbox(waits=self._broker.traits.durable)
         self._closed = False
 
     @property
@@ -226,7 +226,9 @@ class LoopBroker:
 
     @property
     def dropped(self) -> int:
-        """Deliveries that did not fit into the queue, because the loop did not come round to take them out."""
+        """Deliveries that did not fit into the queue, because the loop did not come round to take them out. Of a
+        durable broker there are none: it waits.
+        """
         return self._inbox.dropped
 
     def open(self, listener: Listener) -> None:

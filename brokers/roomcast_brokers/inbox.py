@@ -2,8 +2,9 @@
 
 An :class:`Inbox` is a :class:`~roomcast_brokers.contracts.Listener` itself. What it hears it passes on in order, in
 later turns of the loop in which it was opened, with one wake-up for all that has come meanwhile. Deliveries are
-bounded; what does not fit is dropped and counted, because nobody who publishes waits for somebody else's consumer. The
-rest is not: no state and no confirmation may be lost, and there are only as many as the owner itself has caused.
+bounded; what does not fit is dropped and counted, because nobody who publishes waits for somebody else's consumer.
+Where the broker is durable whoever delivers waits instead: it keeps what is not taken, and loses nothing. The rest is
+not bounded: no state and no confirmation may be lost, and there are only as many as the owner itself has caused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from roomcast_brokers.subscribed import Subscribed
 # Enough for the burst of one loop turn at full speed; beyond it the consumer is stuck, and memory would only grow.
 MAX_QUEUED_DELIVERIES: Final = 10_000
 MAX_QUEUED_BYTES: Final = 64 * 1_048_576
+
+# Seconds after which who waits for room looks whether there still is a loop that makes some.
+LOOK_AGAIN: Final = 1.0
 
 # What one turn of the loop tells at most: at a few microseconds each, its sockets wait a millisecond or two.
 TOLD_PER_TURN: Final = 256
@@ -54,10 +58,22 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Inbox:
-    """See the module. ``lock`` is held only for moments, never while the listener is told."""
+    """See the module. ``lock`` is held only for moments, never while the listener is told.
 
-    def __init__(self, max_deliveries: int = MAX_QUEUED_DELIVERIES, max_bytes: int = MAX_QUEUED_BYTES) -> None:
+    ``waits``: a thread whose delivery does not fit waits for room.
+    """
+
+    def __init__(
+        self,
+        max_deliveries: int = MAX_QUEUED_DELIVERIES,
+        max_bytes: int = MAX_QUEUED_BYTES,
+        *,
+        waits: bool = False,
+    ) -> None:
         self.lock = threading.Lock()
+        self._waits = waits
+        self._room = threading.Condition(self.lock)
+        self._blocked = False  # somebody waits for room
         self.subscribed = Subscribed()
         self.dropped = 0
         self.up = False
@@ -101,13 +117,23 @@ class Inbox:
     def delivered(self, channel: str, payload: bytes) -> None:
         with self.lock:
             size = len(payload)
-            full = self._put - self._told >= self._max_deliveries
-            if full or self._put_bytes - self._told_bytes + size > self._max_bytes:
-                self.dropped += 1
-                return
+            while (
+                self._put - self._told >= self._max_deliveries
+                or self._put_bytes - self._told_bytes + size > self._max_bytes
+            ):
+                if not self._may_wait():
+                    self.dropped += 1
+                    return
+                self._blocked = True
+                self._room.wait(LOOK_AGAIN)
             self._put += 1
             self._put_bytes += size
             self._append(Delivered(channel, payload))
+
+    def _may_wait(self) -> bool:
+        """Whether this thread is one that waits for room, and a loop is there that will make it."""
+        there = self._loop is not None and not self._loop.is_closed() and not self._closed
+        return self._waits and there and threading.get_ident() != self._thread
 
     def confirmed(self, channel: str, generation: int) -> None:
         with self.lock:
@@ -161,6 +187,9 @@ class Inbox:
         finally:
             with self.lock:
                 self._woken = False
+                if self._blocked:
+                    self._blocked = False
+                    self._room.notify_all()
                 if self._notes or self._accepted:
                     self._wake()
 

@@ -5,10 +5,12 @@ import threading
 
 import pytest
 
+from roomcast_brokers import inbox as module
 from roomcast_brokers.contracts import State
 from roomcast_brokers.inbox import TOLD_PER_TURN, Inbox
 from tests.support.coroutines import turns
 from tests.support.listeners import RecordingListener
+from tests.support.patience import PATIENCE
 
 
 def opened(inbox: Inbox) -> RecordingListener:
@@ -107,6 +109,50 @@ async def test_deliveries_are_bounded_and_the_rest_is_not(max_deliveries: int, m
     await turns()
     assert listener.payloads("c") == [b"00", b"01", b"05"]
     assert inbox.dropped == 3
+
+
+async def test_who_delivers_from_a_thread_may_wait_for_room() -> None:
+    inbox = Inbox(max_deliveries=10, waits=True)
+    listener = hearing(inbox, "c")
+
+    def deliver() -> None:
+        for number in range(1_000):
+            inbox.delivered("c", b"%d" % number)
+
+    await asyncio.to_thread(deliver)
+    await listener.until(lambda heard: len(heard.messages) == 1_000)
+    assert [int(payload) for payload in listener.payloads("c")] == list(range(1_000))
+    assert inbox.dropped == 0
+
+
+async def test_in_the_loop_itself_nobody_waits() -> None:
+    inbox = Inbox(max_deliveries=1, waits=True)
+    listener = hearing(inbox, "c")
+    inbox.delivered("c", b"1")
+    inbox.delivered("c", b"2")
+    await turns()
+    assert listener.payloads("c") == [b"1"]
+    assert inbox.dropped == 1
+
+
+def test_who_waits_gives_up_when_the_loop_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.01)
+    loop = asyncio.new_event_loop()
+    inbox = Inbox(max_deliveries=1, waits=True)
+
+    async def open_it() -> None:
+        hearing(inbox, "c")
+
+    loop.run_until_complete(open_it())
+    inbox.delivered("c", b"1")
+    waiting = threading.Thread(target=inbox.delivered, args=("c", b"2"), daemon=True)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    loop.close()
+    waiting.join(PATIENCE)
+    assert not waiting.is_alive()
+    assert inbox.dropped == 1
 
 
 async def test_nothing_is_told_of_what_is_not_wanted_any_more() -> None:

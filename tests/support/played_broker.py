@@ -4,6 +4,9 @@ A message goes in steps: *handed over* by its node, *taken* by the broker (which
 channel at that moment), *given* to each subscriber. Requests for subscriptions have a way of their own to the broker;
 confirmations come in one line with the messages. What a contract promises (:mod:`roomcast_brokers.contracts`) holds
 whatever order the test makes these steps in.
+
+A durable one goes on copying for whoever is cut off, and gives it all when he is back, the last of what he had had
+before once more. Where it keeps no order across channels, some may be slow.
 """
 
 from __future__ import annotations
@@ -57,6 +60,8 @@ class Way:
         self.loses: Callable[[Copy], bool] = lambda _: False
         self.resets = 0
         self.cut = False  # until a test restores it
+        self.slow: set[str] = set()  # channels of which nothing is given for now
+        self.repeats = 0  # how many of the last messages a durable broker gives again after a break
         self._listener: Listener | None = None
 
     @property
@@ -84,8 +89,13 @@ class Way:
                 self.incoming.append(self.requests[-1])
 
     def unsubscribe(self, channel: str) -> None:
-        if self.wanted.pop(channel, None) is not None and self.up:
+        if self.wanted.pop(channel, None) is None:
+            return
+        if self.up:
             self.requests.append(Copy(channel))
+        elif self.traits.durable:
+            self.subscribed.pop(channel, None)
+        self.incoming = deque(copy for copy in self.incoming if copy.channel != channel)
 
     def reset(self) -> None:
         self.resets += 1
@@ -147,10 +157,11 @@ class Way:
         return count > 0
 
     def give(self) -> bool:
-        """The node gets the oldest of what is on its way to it."""
-        if not self.incoming:
+        """The node gets the oldest of what is on its way to it, of channels that are not slow."""
+        copy = next((each for each in self.incoming if each.payload is None or each.channel not in self.slow), None)
+        if copy is None:
             return False
-        copy = self.incoming.popleft()
+        self.incoming.remove(copy)
         if copy.payload is None:
             if self.wanted.get(copy.channel) == copy.generation:
                 self.listener.confirmed(copy.channel, copy.generation)
@@ -184,14 +195,21 @@ class Way:
         self.cut = True
         self.handed.clear()
         self.requests.clear()
-        self.incoming.clear()
-        self.subscribed.clear()
+        if self.traits.durable:
+            self.incoming = deque(copy for copy in self.incoming if copy.payload is not None)
+        else:
+            self.incoming.clear()
+            self.subscribed.clear()
         self.listener.changed(State.CONNECTING, BrokerUnreachableError("broken off"))
 
     def restore(self) -> None:
         """The connection is there again, with all subscriptions, as one step; or with requests for them."""
         self.cut = False
-        self.incoming.clear()
+        if self.traits.durable:
+            again = [copy for copy in self.given[len(self.given) - self.repeats :] if copy.channel in self.wanted]
+            self.incoming.extendleft(reversed(again))
+        else:
+            self.incoming.clear()
         if self.traits.confirms_subscriptions:
             self.subscribed = dict(self.wanted)
         else:

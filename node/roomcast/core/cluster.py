@@ -19,7 +19,7 @@ from roomcast.core.cluster_events import ClusterEvents
 from roomcast.core.confessions import Confessions, pages
 from roomcast.core.listening import Listening
 from roomcast.core.membership import Membership
-from roomcast.core.probes import Probes
+from roomcast.core.probing import Probing
 from roomcast.core.questions import Question, settle
 from roomcast.core.relay import Relay, publish_answer
 from roomcast.core.replies import Replies
@@ -35,7 +35,7 @@ from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, encode_body, new_origin
 from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin, Probe
+from roomcast_brokers.messages import Answer, Beat, Goodbye, Hello, Kind, Origin
 from roomcast_brokers.publishing import PublishQueue, waiting_limits
 from roomcast_brokers.sequences import Sequences
 
@@ -86,9 +86,10 @@ class Cluster:
         )
         self.queue = PublishQueue(self.codec, self.sequences, max_bytes=max_bytes, max_age=max_age, wall=wall)
         self.subscriptions = Subscriptions()
-        self.probes = Probes(max(TICK, options.traits.shortest_beat))
         self.beat_interval = max(settings.beat_interval, options.traits.shortest_beat)
-        self.tracking = Tracking(options.traits.ordered_across_channels, self.beat_interval * settings.lease_beats)
+        lease = self.beat_interval * settings.lease_beats
+        self.tracking = Tracking(options.traits.ordered_across_channels, lease, options.traits.durable)
+        self.probing = Probing(self, max(TICK, options.traits.shortest_beat))
         self.membership = Membership(self.origin, self.beat_interval, settings.lease_beats, started=self.now)
         self.replies = Replies(random_bits)
         self.asked_by: dict[tuple[Origin, int], Question] = {}
@@ -104,6 +105,7 @@ class Cluster:
         self.on_joined: Callable[[], None] = _nobody
         self._ready = False
         self._was_up = self._was_joined = False
+        self._received = 0
         self._rooms_on: dict[str, int] = {}  # channel → rooms here that need it: a shard serves several
         self._codecs: dict[str, Codec] = {self.codec_name: node.codec}
         self.queue.on_ready = self.subscriptions.on_ready = self._wake
@@ -147,7 +149,7 @@ class Cluster:
         for change in changes:
             if change.generation is None:
                 self.tracking.end(change.channel)
-                self.probes.end(change.channel)
+                self.probing.end(change.channel)
         return changes
 
     def take_messages(self) -> list[tuple[str, bytes]]:
@@ -162,21 +164,11 @@ class Cluster:
     def confirmed(self, channel: str, generation: int) -> Any:
         """The back end says that a channel is subscribed; where it cannot know that, a probe has to find out."""
         if self.options.traits.confirms_subscriptions:
-            return self._hears(channel, generation)
-        self.probes.begin(channel, generation)
-        self._probe()
+            return self.hears(channel, generation)
+        self.probing.begin(channel, generation)
         return None
 
-    def probed(self, channel: str, token: int) -> Any:
-        """A probe of ours has come back."""
-        return self._hears(channel, token) if self.probes.heard(channel, token) else None
-
-    def _probe(self) -> None:
-        if self.up:
-            for channel, token in self.probes.take(self.now):
-                self.control(channel, Kind.PROBE, Probe(token))
-
-    def _hears(self, channel: str, generation: int) -> Any:
+    def hears(self, channel: str, generation: int) -> Any:
         """What is published to that channel arrives here: who waits for it in ``enter_room`` goes on."""
         waiters = self.subscriptions.confirmed(channel, generation, self.now)
         if self.subscriptions.is_confirmed(channel):
@@ -198,7 +190,7 @@ class Cluster:
             return None
         self.queue.down(self.now)
         self.membership.down(self.now)
-        self.probes.broken()
+        self.probing.broken()
         waiters = self.subscriptions.broken(self.now)
         self.counters.joins_unconfirmed += len(waiters)
         return go_on(waiters)
@@ -209,7 +201,7 @@ class Cluster:
         self._was_up = True
         self.queue.up(self.now)
         self.membership.up(self.now)
-        self._probe()
+        self.probing.look()
         return self._join_if_heard()
 
     def _join_if_heard(self) -> Any:
@@ -255,11 +247,19 @@ class Cluster:
             return None
         self.node.engine.deadlines.add(now + TICK, self._tick)
         left = self.subscriptions.tick(now)
-        self._probe()
+        self.probing.look()
         self.queue.expire(now)
         self.sequences.tick(now)
+        if self.options.traits.durable:
+            self._look_whether_busy(now)
         events = self.events.follow(self.membership.tick(now))
         return several(events, self._beat_if_due(now), self.confessions.look(), go_on(left))
+
+    def _look_whether_busy(self, now: float) -> None:
+        received = sum(self.counters.received.values()) + self.tracking.duplicates
+        if received != self._received:
+            self._received = received
+            self.membership.busy(now)
 
     def _beat_if_due(self, now: float) -> Any:
         number = self.membership.beat(now)

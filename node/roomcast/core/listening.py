@@ -260,7 +260,7 @@ class Listening:
 
     def _probe(self, envelope: Envelope, probe: Probe, now: float) -> Any:
         if envelope.origin == self._cluster.origin:
-            return self._cluster.probed(envelope.channel, probe.token)
+            return self._cluster.probing.heard(envelope.channel, probe.token)
         return None
 
 

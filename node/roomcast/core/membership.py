@@ -175,6 +175,10 @@ class Membership:
         again = self._own.is_deaf
         return [Deaf(again)] if self._own.fell_deaf(now) else []
 
+    def busy(self, now: float) -> None:
+        """A durable broker has delivered something of others: our own beats may wait behind what is left of it."""
+        self._own.busy(now)
+
     def beat(self, now: float) -> int | None:
         """The number of the beat that is to be written now, by the caller; None if none is due."""
         return self._own.write(now)

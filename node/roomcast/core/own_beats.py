@@ -12,12 +12,18 @@ that beat went through the broker after that moment, however late it is read. A 
 :meth:`OwnBeats.up`: what is written behind it is answered after it came back.
 
 **Deaf** is who has written three beats since the last break and has had none back within a lease. After a stall of
-ours, what came back may wait in our sockets; so it is read before we judge.
+ours, what came back may wait in our sockets; so it is read before we judge. With a durable broker our beats wait behind
+all that was published during a break: as long as that comes in, a node is busy, not deaf (:meth:`OwnBeats.busy`).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
+
+# Seconds for which a node that has not heard itself is believed to be catching up: as long as publishers keep for a
+# durable broker what it cannot take, so that there is no longer backlog than that of this many seconds.
+MAX_BUSY: Final = 120.0
 
 
 class OwnBeats:
@@ -27,6 +33,7 @@ class OwnBeats:
         "_barrier",
         "_beat",
         "_deaf_at",
+        "_heard_at",
         "_is_up",
         "_lease",
         "_looked",
@@ -53,7 +60,7 @@ class OwnBeats:
         self._number = 0  # of the latest beat written
         self._written: deque[tuple[int, float]] = deque()  # since the last break; not come back
         self._barrier: int | None = None  # a beat with a higher number ends the round; None: the next begins one
-        self._looked = started
+        self._looked = self._heard_at = started
         self._deaf_at: float | None = None
 
     @property
@@ -64,7 +71,7 @@ class OwnBeats:
     def up(self, now: float) -> None:
         """The broker is there and we are subscribed. A beat is due at once."""
         self._is_up = True
-        self._looked = now
+        self._looked = self._heard_at = now
         self._written.clear()
         self._barrier = None
         self._next = None if self.silent else now
@@ -111,6 +118,12 @@ class OwnBeats:
         self.is_deaf = True
         return True
 
+    def busy(self, now: float) -> None:
+        """Something else came in, and ours may be behind it."""
+        if self._deaf_at is not None:
+            later = min(now + self._lease * self._beat, self._heard_at + MAX_BUSY)
+            self._deaf_at = max(self._deaf_at, later)
+
     def came_back(self, number: int, now: float) -> bool | None:
         """One came back: whether that ends a round. None: it is of before the last break, repeated, or made up.
 
@@ -123,6 +136,7 @@ class OwnBeats:
             written.popleft()
         self.clock = written.popleft()[1]
         self.lag = now - self.clock
+        self._heard_at = now
         self._deaf_at = None
         self.is_deaf = False
         barrier = self._barrier

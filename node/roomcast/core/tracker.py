@@ -28,13 +28,23 @@ NONE: Final = -1  # no gen
 class Pending:
     """A mark that is judged later. ``before`` None: what it was lies in a time that is not ours."""
 
-    __slots__ = ("before", "due", "gen", "last")
+    __slots__ = ("before", "due", "gen", "last", "open")
 
     def __init__(self, gen: int, before: int | None, last: int) -> None:
         self.due = inf  # not known yet
+        self.open = True  # a later mark may become one with it
         self.gen = gen
         self.before = before
         self.last = last
+
+    def add(self, later: Pending) -> None:
+        """A later mark of the same origin says what this one said, and more."""
+        if later.gen == self.gen:
+            befores = [each for each in (self.before, later.before) if each is not None]
+            self.before = min(befores, default=None)
+            self.last = max(self.last, later.last)
+        else:
+            self.gen, self.before, self.last = later.gen, later.before, later.last
 
 
 class Tracker:

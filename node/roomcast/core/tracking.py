@@ -12,13 +12,13 @@ stalled node's sockets is read before it is confessed, and there is no ``due``.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from itertools import count as counter
 from math import inf
 from typing import Final
 
 import msgspec
 
+from roomcast.core.docket import Docket
 from roomcast.core.tracker import Pending, Tracker
 from roomcast_brokers.messages import Mark, Origin
 
@@ -26,15 +26,15 @@ from roomcast_brokers.messages import Mark, Origin
 MAX_TRACKERS: Final = 100_000
 IDLE: Final = 1200.0
 
+# So many entries of the heap more than trackers are not worth looking for the dead ones.
+FEW: Final = 8
+
 # Looked at in one tick: 4 µs each, so that 100,000 that became idle together stop nobody.
 FORGET_AT_ONCE: Final = 1_000
 
 # A mark tells of our time only if its `before` was so at least this long after our confirmation: that is how long it
 # may have been on its way to the broker.
 SLACK: Final = 1.0
-
-# Marks of one counter that wait for a lease, where order across channels is not kept: one a beat comes.
-MAX_PENDING: Final = 8
 
 # Gaps that nobody has taken yet. Beyond it they are counted in `lost` only.
 MAX_GAPS: Final = 1_000
@@ -60,9 +60,9 @@ class _Channel:
 class Tracking:
     """All trackers of one node.
 
-    ``ordered``: the back end keeps the order of one origin across channels, so that a mark can be believed at once;
-    otherwise it is judged ``lease`` seconds, by the time of the broker, after the first beat of ours that came back
-    after it.
+    ``ordered``: the back end keeps the order of one origin across channels, so that a mark can be believed at once:
+    whatever it tells of has come before it, or never will, whether the broker is ``durable`` or not. Otherwise it waits
+    in the ``docket``.
     """
 
     __slots__ = (
@@ -70,28 +70,26 @@ class Tracking:
         "_count",
         "_gaps",
         "_idle",
-        "_lease",
         "_order",
         "_ordered",
-        "_waiting",
+        "docket",
         "duplicates",
         "early_evictions",
         "lost",
         "recanted",
     )
 
-    def __init__(self, ordered: bool, lease: float) -> None:
+    def __init__(self, ordered: bool, lease: float, durable: bool = False) -> None:
         self.lost = 0  # operations confessed, those that came after all included
         self.recanted = 0  # operations that were confessed by marks and came after all
         self.duplicates = 0
         self.early_evictions = 0  # trackers that gave way to others before they were idle
         self._ordered = ordered
-        self._lease = lease
         self._channels: dict[str, _Channel] = {}
         self._count = 0
         self._idle: list[tuple[float, int, Tracker, _Channel]] = []  # a heap; when it was heard may be later by now
         self._order = counter()
-        self._waiting: deque[tuple[Tracker, str, Pending]] = deque()  # oldest first
+        self.docket = Docket(lease, durable)
         self._gaps: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
@@ -110,6 +108,7 @@ class Tracking:
 
     def end(self, channel: str) -> None:
         """It is unsubscribed: forget it."""
+        self.docket.end(channel)
         known = self._channels.pop(channel, None)
         if known is not None:
             for tracker in known.trackers.values():
@@ -159,38 +158,20 @@ class Tracking:
         if self._ordered:
             self._confess(tracker, mark.channel, tracker.marked(mark.gen, before, mark.last))
         else:
-            self._wait(tracker, mark.channel, Pending(mark.gen, before, mark.last))
+            self.docket.add(tracker, mark.channel, Pending(mark.gen, before, mark.last))
 
     def tick(self, now: float) -> None:
         """Judge the marks that have waited long enough, and forget what is idle. ``now`` is the time of the broker."""
-        waiting = self._waiting
-        while waiting and waiting[0][2].due <= now:
-            tracker, channel, mark = waiting.popleft()
-            if tracker.alive and tracker.pending:
-                tracker.pending.popleft()
+        for tracker, channel, mark in self.docket.take_due(now):
+            if tracker.alive:
                 self._confess(tracker, channel, tracker.marked(mark.gen, mark.before, mark.last))
-        for _, _, mark in reversed(waiting):
-            if mark.due != inf:
-                break
-            mark.due = now + self._lease
+        self.docket.beat(now)
         self._forget_idle(now)
 
     def take_gaps(self) -> list[Gap]:
         """What was confessed since the last call, by origin and channel."""
         gaps, self._gaps = self._gaps, {}
         return [Gap(origin, channel, count) for (origin, channel), count in gaps.items()]
-
-    def _wait(self, tracker: Tracker, channel: str, mark: Pending) -> None:
-        if tracker.pending is None:
-            tracker.pending = deque()
-        if len(tracker.pending) < MAX_PENDING:
-            tracker.pending.append(mark)
-            self._waiting.append((tracker, channel, mark))
-            return
-        latest = tracker.pending[-1]  # the new one says what it said, and more
-        if latest.gen == mark.gen and latest.before is not None:
-            mark.before = latest.before if mark.before is None else min(mark.before, latest.before)
-        latest.gen, latest.before, latest.last = mark.gen, mark.before, mark.last
 
     def _confess(self, tracker: Tracker, channel: str, count: int) -> None:
         if not count:
@@ -205,7 +186,7 @@ class Tracking:
     def _track(self, channel: _Channel, origin: Origin, now: float) -> Tracker:
         tracker = channel.trackers[origin] = Tracker(origin, now)
         self._count += 1
-        if len(self._idle) > 2 * self._count + MAX_PENDING:  # most of it was ended: subscriptions that came and went
+        if len(self._idle) > 2 * self._count + FEW:  # most of it was ended: subscriptions that came and went
             self._idle = [entry for entry in self._idle if entry[2].alive]
             heapq.heapify(self._idle)
         heapq.heappush(self._idle, (now, next(self._order), tracker, channel))

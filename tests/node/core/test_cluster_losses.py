@@ -24,6 +24,8 @@ TRAITS = {
     "unordered": Traits(ordered_across_channels=False),
     "sharded": Traits(ordered_across_channels=True, cheap_subscriptions=False),
     "silent": Traits(ordered_across_channels=True, confirms_subscriptions=False),
+    "durable": Traits(ordered_across_channels=True, durable=True),
+    "durable shards": Traits(cheap_subscriptions=False, durable=True),
 }
 CONTROL_FLAG = 2
 QUIET = 12.0
@@ -40,6 +42,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("tells receipts"), NODES),
     st.tuples(st.just("gives"), NODES, SOME),
     st.tuples(st.just("loses"), NODES),
+    st.tuples(st.just("has a slow channel"), NODES, st.sampled_from([None, "x", "y"])),
+    st.tuples(st.just("has no slow channel"), NODES),
     st.tuples(st.just("breaks"), NODES, st.integers(0, 4)),
     st.tuples(st.just("comes back"), NODES),
     st.tuples(st.just("broker ends")),
@@ -67,6 +71,7 @@ class Run:
                 member.enter(client.sid, room)
         self.emitted: list[tuple[int, Any]] = []  # by whom, to whom; the index is the message
         self.heard: list[list[int]] = [[], [], []]
+        self.removed = [0, 0, 0]  # operations that each node's way has lost, one message at a time
         self.lossy = False  # a single message that got lost may come after later ones of other channels, written again
         self.world.advance(8)  # the first four seconds of a subscription are outside the promise
 
@@ -104,10 +109,23 @@ class Run:
         )
         if lost is not None:
             way.incoming.remove(lost)
+            assert lost.payload is not None
+            self.removed[node] += len(self.world.read(lost.channel, lost.payload).operations)
             self.lossy = True
 
+    def _has_a_slow_channel(self, node: int, room: str | None) -> None:
+        """One way to lag behind: also for longer than a lease."""
+        channels = self.members[node].cluster.channels
+        if not self.world.broker.traits.ordered_across_channels:
+            self.members[node].way.slow.add(channels.everyone if room is None else channels.room("/", room))
+
+    def _has_no_slow_channel(self, node: int) -> None:
+        self.members[node].way.slow.clear()
+
     def _breaks(self, node: int, arrived: int) -> None:
-        self.members[node].way.break_off(arrived)
+        way = self.members[node].way
+        way.repeats = arrived
+        way.break_off(arrived)
 
     def _breaks_in_flight(self, node: int, targets: list[Any], arrived: int) -> None:
         """Messages are handed over, some arrive, and of none there is a receipt."""
@@ -147,6 +165,8 @@ class Run:
             heard += [number for _, number in client.heard()]
 
     def ends_well(self) -> None:
+        for node in range(3):
+            self._has_no_slow_channel(node)
         self._broker_comes_back([0, 1, 2])
         self.world.settle()
         self.world.advance(QUIET)
@@ -162,6 +182,9 @@ class Run:
             confessed = tracking.lost - tracking.recanted
             unpublished = sum(other.cluster.queue.dropped for other in self.members if other is not member)
             assert missing == confessed + unpublished, (member.tag, missing, confessed, unpublished)
+            if self.world.broker.traits.durable:
+                assert tracking.lost <= self.removed[node], "a break loses nothing"
+                assert tracking.recanted == 0, "what was on its way is not lost"
             gaps = sum(gap.count for gap in member.gaps)
             assert gaps == tracking.lost
             for by in range(3):

@@ -1,6 +1,6 @@
 """Our own beats: when they are due, what ends a round, whose time is the clock, and who is deaf."""
 
-from roomcast.core.own_beats import OwnBeats
+from roomcast.core.own_beats import MAX_BUSY, OwnBeats
 
 
 def up(started: float = 0.0) -> OwnBeats:
@@ -157,3 +157,34 @@ def test_a_beat_that_is_written_when_a_stall_ends_is_not_judged_with_those_befor
     assert fell_deaf(own, 0.0, 1.0, 60.0, 60.1) == []
     assert own.due() == 61.0
     assert fell_deaf(own, 61.0) == [61.0]
+
+
+def test_who_is_busy_with_what_others_published_is_not_deaf_yet() -> None:
+    own = up()
+    for now in range(3):
+        own.write(float(now))
+    own.busy(2.5)
+    assert fell_deaf(own, 3.0, 4.5, 5.4) == []
+    own.busy(5.4)
+    assert fell_deaf(own, 7.0, 8.3) == []
+    assert fell_deaf(own, 8.5) == [8.5]
+
+
+def test_nobody_is_busy_for_ever() -> None:
+    own = up()
+    moments = []
+    for quarter in range(600):
+        now = quarter / 4
+        own.write(now)
+        own.busy(now)
+        if own.fell_deaf(now):
+            moments.append(now)
+    assert moments[0] == MAX_BUSY
+
+
+def test_who_has_nothing_on_its_way_is_not_made_deaf_by_being_busy() -> None:
+    own = up()
+    own.busy(0.0)
+    own.write(0.0)
+    own.busy(0.5)
+    assert fell_deaf(own, 1.0) == []

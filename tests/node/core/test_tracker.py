@@ -2,6 +2,7 @@
 
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,6 +178,24 @@ def test_data_of_an_earlier_gen_than_marks_told_of_begins_where_it_is() -> None:
 def test_a_mark_that_is_judged_later_is_not_due_until_somebody_says_when() -> None:
     pending = Pending(1, None, 3)
     assert (pending.gen, pending.before, pending.last, pending.due) == (1, None, 3, inf)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ((1, None, 3), (1, None, 5), (1, None, 5)),
+        ((1, 2, 3), (1, None, 5), (1, 2, 5)),
+        ((1, None, 3), (1, 3, 5), (1, 3, 5)),
+        ((1, 2, 5), (1, 3, 4), (1, 2, 5)),
+        ((1, 2, 5), (9, None, 1), (9, None, 1)),
+    ],
+)
+def test_two_marks_become_one(
+    first: tuple[int, int | None, int], second: tuple[int, int | None, int], both: tuple[int, int | None, int]
+) -> None:
+    pending = Pending(*first)
+    pending.add(Pending(*second))
+    assert (pending.gen, pending.before, pending.last) == both
 
 
 # --- what is worth judging --------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import pytest
 
 from roomcast.core import tracking as module
-from roomcast.core.tracking import IDLE, MAX_GAPS, MAX_PENDING, SLACK, Gap, Tracking
+from roomcast.core.docket import MAX_PENDING
+from roomcast.core.tracking import IDLE, MAX_GAPS, SLACK, Gap, Tracking
 from roomcast_brokers.messages import Mark, Origin
 
 PEER = Origin("peer", b"11111111")
@@ -181,24 +182,36 @@ def test_a_first_mark_waits_too_and_data_that_it_overtook_is_nothing_special() -
     assert (tracking.lost, tracking.recanted, tracking.duplicates) == (1, 0, 0)
 
 
-def test_marks_that_wait_are_bounded_and_the_last_one_still_tells_all() -> None:
+def test_marks_that_wait_for_the_same_beat_are_one() -> None:
     tracking = unordered()
-    for each in range(MAX_PENDING + 5):
+    for each in range(20):
         tracking.mark(PEER, mark(7, 8 + each), 10.0)
     tracking.mark(PEER, mark(2, 30), 12.0)
     tracking.mark(PEER, mark(4, 31), 12.1)
     tracking.mark(PEER, mark(0, 32, since=60.0), 12.2)
-    assert len(tracking._waiting) == MAX_PENDING
+    assert len(tracking.docket) == 1
     tracking.tick(13.0)
     tracking.tick(16.0)
     assert tracking.lost == 30
+    assert len(tracking.docket) == 0
+
+
+def test_marks_that_wait_are_bounded_and_the_last_one_still_tells_all() -> None:
+    tracking = unordered()
+    for each in range(MAX_PENDING + 5):
+        tracking.mark(PEER, mark(7, 8 + each, gen=each), 10.0)
+    assert len(tracking.docket) == MAX_PENDING
+    tracking.tick(13.0)
+    tracking.tick(16.0)
+    assert tracking.lost == 1 + 9 + 10 + 11 + 12 + 13 + 14 + 20
 
 
 def test_a_mark_of_a_later_gen_takes_no_beginning_from_the_one_it_replaces() -> None:
     tracking = unordered()
     tracking.heard(PEER, "room", 1, 9, 1, 1.0)
-    for _ in range(MAX_PENDING):
+    for beat in range(MAX_PENDING):
         tracking.mark(PEER, mark(4, 10), 10.0)
+        tracking.tick(9.0 + beat / 8)
     tracking.mark(PEER, mark(0, 2, since=60.0, gen=50), 11.0)
     tracking.tick(11.0)
     tracking.tick(20.0)

@@ -155,7 +155,7 @@ def test_what_is_wanted_no_longer_is_not_probed(world: World) -> None:
     sent = probes(world, ROOM)
     world.advance(2)
     assert probes(world, ROOM) == sent
-    assert len(a.cluster.probes) == 0
+    assert len(a.cluster.probing) == 0
 
 
 def test_after_a_break_everything_is_probed_and_then_the_others_are_asked(world: World) -> None:
@@ -195,3 +195,23 @@ def test_where_the_broker_confirms_nobody_probes() -> None:
     a.enter(a.client().sid, "room")
     world.advance(5)
     assert world.published(Kind.PROBE) == []
+
+
+def test_probes_of_both_sorts_are_told_apart_and_forgotten_with_their_channel() -> None:
+    world = World(Traits(confirms_subscriptions=False, durable=True))
+    a, b = world.nodes("aaaa", "bbbb")
+    anna = a.client()
+    a.enter(anna.sid, "room")
+    world.advance(5)
+    b.emit("first", to="room")
+    b.emit("lost", to="room")
+    b.flush()
+    deaf_to_probes(world, a)
+    a.way.loses = lambda copy: copy.channel == ROOM
+    world.advance(3)
+    tokens = [body.token for _, channel, body in world.published(Kind.PROBE) if channel == ROOM]
+    assert tokens[0] > 0 > tokens[-1]
+    assert len(a.cluster.probing) == 1
+    a.leave(anna.sid, "room")
+    world.advance(2)
+    assert len(a.cluster.probing) == 0
