@@ -7,7 +7,7 @@ import pytest
 from roomcast.settings import Settings
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.contracts import Traits
-from roomcast_brokers.messages import Kind
+from roomcast_brokers.messages import Kind, Probe
 from tests.support.played_broker import Copy
 from tests.support.world import CLUSTER, Member, World
 
@@ -209,7 +209,8 @@ def test_probes_of_both_sorts_are_told_apart_and_forgotten_with_their_channel() 
     deaf_to_probes(world, a)
     a.way.loses = lambda copy: copy.channel == ROOM
     world.advance(3)
-    tokens = [body.token for _, channel, body in world.published(Kind.PROBE) if channel == ROOM]
+    found = world.published(Kind.PROBE)
+    tokens = [body.token for _, channel, body in found if channel == ROOM and isinstance(body, Probe)]
     assert tokens[0] > 0 > tokens[-1]
     assert len(a.cluster.probing) == 1
     a.leave(anna.sid, "room")
