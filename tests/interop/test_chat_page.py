@@ -10,63 +10,41 @@ import base64
 import hashlib
 import os
 import re
-import shutil
 import signal
 import struct
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
-from tests.support.patience import PATIENCE
+from tests.support.browser import (
+    CHAT,
+    SCENARIO_PATIENCE,
+    Deeds,
+    Scenario,
+    chat_client,
+    chromium_program,
+    node_with_playwright,
+)
 from tests.support.server import ROOT, ServerProcess, running_server
 from tests.support.up_command import ANYWHERE, up
-
-BROWSER = Path(__file__).parent / "browser"
-CHAT = ROOT / "examples" / "chat"
-CLIENT = CHAT / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js"
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-SCENARIO_PATIENCE = 5 * PATIENCE
-"""Seconds for a whole scenario; every single wait in it is shorter."""
 
 pytestmark = pytest.mark.timeout(2 * SCENARIO_PATIENCE)
 
 
-def unavailable(what: str) -> NoReturn:
-    """Skip, naming what to install; fail where everything has to be there."""
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
 def node() -> str:
-    found = shutil.which("node")
-    if found is None:
-        unavailable("node is missing: install Node.js 18 or newer (apt: nodejs)")
-    seen = subprocess.run(
-        [found, "-e", "require.resolve('playwright-core')"], cwd=BROWSER, capture_output=True, check=False
-    )
-    if seen.returncode:
-        unavailable("playwright-core is missing: run `npm install --no-package-lock` in tests/interop/browser")
-    return found
+    return node_with_playwright()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if found is None:
-        unavailable("Chromium is missing: install it (apt: chromium)")
-    return found
+    return chromium_program()
 
 
 @pytest.fixture(scope="module")
 def client() -> Path:
-    if not CLIENT.exists():
-        unavailable("socket.io-client is missing: run `npm install --no-package-lock` in examples/chat")
-    return CLIENT
+    return chat_client()
 
 
 @pytest.fixture
@@ -79,54 +57,6 @@ def database(tmp_path: Path) -> dict[str, str]:
 def server(client: Path, database: dict[str, str]) -> Iterator[ServerProcess]:
     with running_server("examples.chat.app:app", env=database) as process:
         yield process
-
-
-Deeds = Mapping[str, Callable[[], None]]
-
-
-class Scenario:
-    """Plays one ``.mjs`` file against servers, and does what the file asks for: the ``deeds``, by their names."""
-
-    def __init__(self, urls: Sequence[str], node: str, chromium: str, shots: Path, deeds: Deeds | None = None) -> None:
-        self.shots = shots
-        self._node = node
-        self._deeds = deeds or {}
-        self._env = {
-            **os.environ,
-            **dict(zip(("CHAT_URL", "OTHER_URL"), urls, strict=False)),
-            "CHROMIUM": chromium,
-            "SHOTS": str(shots),
-            "CLIENT": str(CLIENT),
-        }
-
-    def play(self, name: str) -> None:
-        """Raises AssertionError with all that the browser had to say when the scenario does not succeed."""
-        with (
-            (self.shots / "errors.txt").open("w+") as errors,
-            subprocess.Popen(
-                [self._node, str(BROWSER / name)],
-                env=self._env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            ) as process,
-        ):
-            try:
-                self._obey(process)
-                process.wait(SCENARIO_PATIENCE)
-            finally:
-                process.kill()
-            errors.seek(0)
-            assert process.returncode == 0, f"{name}, screenshots in {self.shots}:\n{errors.read()}"
-
-    def _obey(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        for word in process.stdout:  # ends when the scenario does
-            self._deeds[word.strip()]()
-            process.stdin.write("done\n")
-            process.stdin.flush()
 
 
 @pytest.fixture
