@@ -155,6 +155,7 @@ class Outcome(IntEnum):
     TOO_LARGE = 3  # the answer did not fit into a broker message
     REFUSED = 4  # the operation cannot be done; ``text`` says why
     FAILED = 5
+    LOST = 6  # question or answer was lost on the way; with the id 0: some that have no deadline may have been
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):

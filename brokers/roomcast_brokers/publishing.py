@@ -86,6 +86,8 @@ class PublishQueue:
     """Called with (first ticket, count, how) when operations have ended; must not call the queue. Each ticket once; it
     may be the one that :meth:`put` is about to return, if a single operation is more than may wait.
     """
+    on_fallen: Callable[[int, int, Settled], None] | None = None
+    """As :attr:`on_settled`, of what has fallen out only: it costs nothing where all goes well."""
     published: Counter[int]
     """Operations that the broker has, control messages included, by kind."""
     in_flight: int
@@ -127,6 +129,20 @@ class PublishQueue:
     def waiting(self) -> int:
         """Operations that are to be written, or to be written again."""
         return self._tickets - self._ended - self.in_flight
+
+    @property
+    def taken(self) -> int:
+        """All tickets up to this have been handed to the broker, or have fallen out."""
+        return self._left
+
+    @property
+    def oldest(self) -> int:
+        """All tickets below this have ended."""
+        for line in (self._in_flight, self._retries):
+            for message in line:
+                if message.ticket:
+                    return message.ticket
+        return self._left + 1
 
     # -- in
 
@@ -356,6 +372,8 @@ class PublishQueue:
         self._ended += count
         if self.on_settled is not None:
             self.on_settled(ticket, count, how)
+        if self.on_fallen is not None:
+            self.on_fallen(ticket, count, how)
 
     def _wake(self) -> None:
         if self._up and not self._ready and not self._full and (self._retries or self._waiting):

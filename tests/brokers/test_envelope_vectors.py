@@ -95,6 +95,7 @@ MEANT = {
     "1.0/ask": one(N2, 5, 53, Question(Ask(8, 1_000), "/chat", SID)),
     "1.0/answer": one(N2, 6, 54, Answer(8, raw.EPOCH, Outcome.OK, "json", b'["ok"]', (b"\0",))),
     "1.0/answer-refused": one(N2, 7, 55, Answer(9, raw.EPOCH, Outcome.REFUSED, text="no: größer")),
+    "1.0/answer-lost": one(N2, 8, 57, Answer(0, raw.EPOCH, Outcome.LOST)),
     "1.0/hello": beside(Hello(12, "0.1.0")),
     "1.0/beat": beside(Beat(7, 7_001, {"/": 3, "/chat": 70_000}, MARKS, page=1)),
     "1.0/goodbye": beside(Goodbye("draining")),

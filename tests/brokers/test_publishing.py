@@ -9,7 +9,7 @@ from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import MessageTooLargeError
 from roomcast_brokers.keys import KeyRing
 from roomcast_brokers.messages import Kind, Maker, Origin, Probe
-from roomcast_brokers.publishing import MAX_IN_FLIGHT_BYTES, MAX_WAITING_AGE, PublishQueue, waiting_limits
+from roomcast_brokers.publishing import MAX_IN_FLIGHT_BYTES, MAX_WAITING_AGE, PublishQueue, Settled, waiting_limits
 from roomcast_brokers.sequences import Sequences
 from tests.support.queue_owner import (
     ABANDONED,
@@ -370,6 +370,28 @@ def test_however_much_may_wait_no_more_is_in_flight_than_makes_sense() -> None:
     owner.queue.accepted(len(taken), 2.0)
     assert len(owner.take(2.0)) == len(taken)
     assert owner.settled.keys() == set(range(1, len(taken) + 1))
+
+
+def test_how_far_tickets_have_come_can_be_asked() -> None:
+    owner = Owner()
+    fallen: list[tuple[int, int, Settled]] = []
+    owner.queue.on_fallen = lambda ticket, count, how: fallen.append((ticket, count, how))
+    assert (owner.queue.taken, owner.queue.oldest) == (0, 1)
+    owner.queue.control(ALL, Kind.BEAT, named("beat"))
+    for name in ("m1", "m2"):
+        owner.put(LOBBY, named(name))
+    owner.take()
+    owner.put(LOBBY, named("m3"))
+    assert (owner.queue.taken, owner.queue.oldest) == (2, 1)
+    owner.queue.accepted(2, 0.0)
+    assert (owner.queue.taken, owner.queue.oldest) == (2, 3)
+    owner.take()
+    owner.put(LOBBY, named("m4"))
+    owner.queue.down(0.0)
+    assert (owner.queue.taken, owner.queue.oldest, fallen) == (3, 3, [])
+    owner.queue.give_up(0.0)
+    assert (owner.queue.taken, owner.queue.oldest) == (4, 5)
+    assert fallen == [(3, 1, ABANDONED), (4, 1, DROPPED)]
 
 
 def test_what_is_too_old_falls_out_while_the_broker_is_away() -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.fault_cluster import FaultCluster, FaultNode
+from tests.support.fault_cluster import SUBSCRIBES, FaultCluster, FaultNode
 from tests.support.fault_member import NOTHING, Member, eventually
 from tests.support.fault_results import Results, percentile
 from tests.support.referee import Referee
+from tests.support.tcp_proxy import Way
 
 ASKS = 10
 LOST_WITHIN = 4.0
@@ -44,7 +45,7 @@ async def tables_are_empty(member: Member) -> None:
 
     async def empty() -> bool:
         census = (await member.look())["census"]
-        return not any(census[name] for name in ("asks", "asked_by", "acks"))
+        return not any(census[name] for name in ("asks", "asked_by", "acks", "pledges"))
 
     await eventually(empty, "an answer is still awaited")
 
@@ -165,6 +166,37 @@ async def test_redis_goes_while_answers_are_on_their_way(cluster: FaultCluster, 
         found = f"{ends}; the longest took {longest:.2f} s of {DEADLINE:g} s"
         results.add("F12", f"Redis killed {rounds} times while calls are open", found)
         assert longest <= DEADLINE + LOST_WITHIN
+
+
+@pytest.mark.parametrize("lost", ["question", "answer"])
+async def test_what_was_lost_on_the_way_is_not_awaited_for_ever(cluster: FaultCluster, lost: str) -> None:
+    """A break swallows questions or answers that have no deadline; both nodes live."""
+    asking, answering, _ = cluster.nodes
+    writing, missing, kind = (asking, answering, "emit") if lost == "question" else (answering, asking, "answer")
+    async with Referee(cluster.nodes) as referee:
+        asker, answerer = referee.members[asking], referee.members[answering]
+        answerer.answer = lambda value: value if value < 0 else NOTHING
+        assert [answer[0] for answer in await asyncio.gather(*ask(asker, answerer, range(-3, 0)))] == [-3, -2, -1]
+        before = (await writing.metrics()).of("cluster_out_total", kind)
+
+        async def written() -> bool:
+            return (await writing.metrics()).of("cluster_out_total", kind) >= before + ASKS + 1
+
+        assert missing.proxy is not None
+        if lost == "question":
+            missing.proxy.swallow(frozenset({Way.TO_CLIENT}), SUBSCRIBES)
+        waiting = ask(asker, answerer, range(ASKS))
+        await asker.call("ask_back", answerer.sid, ASKS)
+        if lost == "answer":
+            await are_asked(answerer, range(ASKS + 1))
+            missing.proxy.swallow(frozenset({Way.TO_CLIENT}), SUBSCRIBES)
+            for value in range(ASKS + 1):
+                await answerer.answers(value)
+        await eventually(written, f"not every {lost} was written")
+        missing.proxy.heal()
+        ends = await asyncio.gather(*waiting)
+        assert {(answer, error) for answer, error, _ in ends} == {(None, "NodeLostError")}
+        await asyncio.gather(*(tables_are_empty(member) for member in (asker, answerer)))
 
 
 async def test_a_callback_on_a_room_is_called_once(cluster: FaultCluster) -> None:

@@ -46,6 +46,7 @@ class Member:
         self._client = client
         assert isinstance(client.transport, RawWebSocket)
         self._connection = client.transport.connection
+        self._unanswered: dict[str, str] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._next = 0
         self._reading = asyncio.create_task(self._read())
@@ -71,6 +72,11 @@ class Member:
     async def tell(self, event: str, *args: Any) -> None:
         """Send an event and wait for nothing."""
         await self._connection.send(f"42{json.dumps([event, *args])}")
+
+    async def answers(self, value: Any) -> None:
+        """Answer late what it was asked, with the same value."""
+        number = self._unanswered.pop(json.dumps(value))
+        await self._connection.send(f"43{number}{json.dumps([value])}")
 
     async def look(self) -> dict[str, Any]:
         """What the node knows (``look`` of tests/faults/application.py)."""
@@ -124,6 +130,8 @@ class Member:
                 answered = self.answer(args[0])
                 if answered is not NOTHING and number:
                     await self._connection.send(f"43{number}{json.dumps([answered])}")
+                elif number:
+                    self._unanswered[json.dumps(args[0])] = number
             else:
                 self.unexpected.append(packet)
 

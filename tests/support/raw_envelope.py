@@ -129,6 +129,7 @@ EXAMPLES: dict[str, bytes] = {
     "1.0/ask": envelope(data("shop:node:n2ab", 5, [6, 53, None, [[8, 1_000], "/chat", SID]])),
     "1.0/answer": envelope(data("shop:node:n2ab", 6, [7, 54, None, [8, EPOCH, 0, "json", b'["ok"]', [b"\0"], ""]])),
     "1.0/answer-refused": envelope(data("shop:node:n2ab", 7, [7, 55, None, [9, EPOCH, 4, "", b"", [], "no: größer"]])),
+    "1.0/answer-lost": envelope(data("shop:node:n2ab", 8, [7, 57, None, [0, EPOCH, 6, "", b"", [], ""]])),
     "1.0/hello": control(8, [12, "0.1.0"]),
     "1.0/beat": control(9, [7, 7_001, BEAT_CLIENTS, MARKS, 1]),
     "1.0/goodbye": control(10, ["draining"]),

@@ -88,7 +88,12 @@ class Cluster:
         self.subscriptions = Subscriptions()
         self.beat_interval = max(settings.beat_interval, options.traits.shortest_beat)
         lease = self.beat_interval * settings.lease_beats
-        self.tracking = Tracking(options.traits.ordered_across_channels, lease, options.traits.durable)
+        self.tracking = Tracking(
+            options.traits.ordered_across_channels,
+            lease,
+            options.traits.durable,
+            self.channels.node(self.origin.name),
+        )
         self.probing = Probing(self, max(TICK, options.traits.shortest_beat))
         self.membership = Membership(self.origin, self.beat_interval, settings.lease_beats, started=self.now)
         self.replies = Replies(random_bits)
@@ -253,7 +258,7 @@ class Cluster:
         if self.options.traits.durable:
             self._look_whether_busy(now)
         events = self.events.follow(self.membership.tick(now))
-        return several(events, self._beat_if_due(now), self.confessions.look(), go_on(left))
+        return several(events, self._beat_if_due(now), self.confessions.look(), go_on(left), self.relay.look())
 
     def _look_whether_busy(self, now: float) -> None:
         received = sum(self.counters.received.values()) + self.tracking.duplicates
@@ -307,9 +312,9 @@ class Cluster:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def answer(self, asker: Origin, answer: Answer) -> None:
-        """Publish the end of an ask of another process."""
-        publish_answer(self, asker, answer)
+    def answer(self, asker: Origin, answer: Answer) -> int:
+        """Publish the end of an ask of another process; returns the ticket."""
+        return publish_answer(self, asker, answer)
 
     def codec_of(self, name: str) -> Codec:
         """The codec by the name that stands in messages. PacketError for one that is not known here."""
@@ -330,7 +335,12 @@ class Cluster:
 
     def census(self) -> dict[str, int]:
         """Entries of the tables that grow with use; all 0 when nothing is going on."""
-        return {"asks": len(self.replies), "asked_by": len(self.asked_by), "rooms_on": len(self._rooms_on)}
+        return {
+            "asks": len(self.replies),
+            "asked_by": len(self.asked_by),
+            "pledges": len(self.relay.pledges),
+            "rooms_on": len(self._rooms_on),
+        }
 
     def _give_gauges(self) -> None:
         counters = self.counters

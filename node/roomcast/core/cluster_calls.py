@@ -104,6 +104,7 @@ class ClusterCalls:
         node, cluster = self._node, self._cluster
         encoded = node.codec.encode_args([outgoing_name(event), *arguments(data)])
         question = Question(waiter, event, node.engine.deadlines)
+        request: Ask | None = None
         owner = self._owner_of(to, namespace)
         if timeout is None and owner in (None, Owner.UNKNOWN):
             timeout = ROOM_CALLBACK_TIMEOUT
@@ -124,7 +125,9 @@ class ClusterCalls:
         question.asked, work = node.ask_members(encoded, question, namespace, members)
         if timeout is not None:
             question.limit(timeout, node.engine.now)
-        self._publish(EMIT, emits)
+        ticket = self._publish(EMIT, emits)
+        if timeout is None and request is not None:
+            cluster.relay.pledges.asked(request.id, ticket)
         return question, work
 
     def _emits(
@@ -159,10 +162,13 @@ class ClusterCalls:
             found.append((each.channel, encoded_emit))
         return found
 
-    def _publish(self, kind: int, bodies: list[tuple[str, bytes]]) -> None:
+    def _publish(self, kind: int, bodies: list[tuple[str, bytes]]) -> int:
+        """Put them into the queue; returns the last one's ticket, or 0."""
         queue, now = self._cluster.queue, self._node.engine.now
+        ticket = 0
         for channel, body in bodies:
-            queue.put(channel, kind, body, now)
+            ticket = queue.put(channel, kind, body, now)
+        return ticket
 
     def _owner(self, namespace: str, name: str) -> Owner:
         """What this node knows about a name that has the form of a sid. In other namespaces than its own, a sid is a

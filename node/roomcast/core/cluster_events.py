@@ -36,7 +36,7 @@ class ClusterEvents:
 
     def _lost(self, event: Lost) -> Any:
         self._cluster.counters.peers_lost += 1
-        works = self._cluster.relay.lost(Origin(event.tag, event.epoch))
+        works = self._cluster.relay.lost(Origin(event.tag, event.epoch), may_return=True)
         return several(*works, Report("warning", f"node {event.tag} was not heard of for a lease: it counts as lost"))
 
     def _left(self, event: Left) -> Any:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roomcast.core.membership import MAX_PEERS
+from roomcast.core.membership import MAX_PEERS, TAG_LENGTH
 from roomcast.core.tracking import SLACK
 from roomcast.core.work import Notify, Report, several
 from roomcast_brokers.messages import Kind, Mark, Marks, MarksRequest, Origin
@@ -94,12 +94,15 @@ class Confessions:
                 cluster.tracking.mark(origin, mark, cluster.membership.clock)
 
     def report(self) -> Any:
-        """Tell the application what was lost since the last time."""
-        gaps = self._cluster.tracking.take_gaps()
+        """Tell the application what was lost since the last time, and end what waits for that."""
+        cluster = self._cluster
+        gaps = cluster.tracking.take_gaps()
         if not gaps:
             return None
+        unheard = [node for node in cluster.tracking.take_unheard() if len(node.name) == TAG_LENGTH]
+        works: list[Any] = [work for node in unheard for work in cluster.relay.missed(node)]
         lost = sum(gap.count for gap in gaps)
-        works: list[Any] = [Report("warning", f"{lost} operations of other nodes were lost on the way here")]
+        works += [Report("warning", f"{lost} operations of other nodes were lost on the way here")]
         works += [Notify(hook, (gap,)) for gap in gaps for hook in self.on_gap]
         return several(*works)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from roomcast.core.pledges import Owed, Pledges
 from roomcast.core.questions import Question, Waiter
 from roomcast.core.work import several
 from roomcast.errors import PacketError, UnencodableError
@@ -46,7 +47,7 @@ class AskedByPeer(Waiter):
         """Tell the asker."""
         self.cluster.asked_by.pop((self.asker, self.ask.id), None)
         if error is None:
-            self.cluster.answer(self.asker, self._encoded(args))
+            self._publish(self._encoded(args))
             return None
         outcome = outcome_of(error)
         # On a room the others may still answer, and the asker has a clock of its own.
@@ -56,7 +57,12 @@ class AskedByPeer(Waiter):
 
     def tell(self, outcome: Outcome, text: str = "") -> None:
         """End the ask without values."""
-        self.cluster.answer(self.asker, Answer(self.ask.id, self.asker.epoch, outcome, text=text))
+        self._publish(Answer(self.ask.id, self.asker.epoch, outcome, text=text))
+
+    def _publish(self, answer: Answer) -> None:
+        ticket = self.cluster.answer(self.asker, answer)
+        if self.ask.timeout_ms is None:
+            self.cluster.relay.pledges.answered(Owed(self.asker, self.ask.id), ticket)
 
     def _encoded(self, args: tuple[Any, ...]) -> Answer:
         codec = self.cluster.node.codec
@@ -87,6 +93,8 @@ def error_of(outcome: int, text: str) -> Exception:
         return CallTimeoutError("the client did not answer in time")
     if outcome == Outcome.TOO_LARGE:
         return AnswerTooLargeError("the client's answer does not fit into one message between nodes")
+    if outcome == Outcome.LOST:
+        return NodeLostError("the question or its answer was lost on the way")
     if outcome == Outcome.REFUSED:
         return ValueError(text or "the node of that client refused")
     return SocketIOError(text or "the node of that client could not do it")
@@ -98,14 +106,21 @@ ENDS: dict[int, str] = {
     Outcome.TIMED_OUT: "timed_out",
     Outcome.TOO_LARGE: "too_large",
     Outcome.REFUSED: "refused",
+    Outcome.LOST: "node_lost",
 }
 
 
 class Relay:
-    """The table of asks that wait for other nodes, and what ends them."""
+    """The table of asks that wait for other nodes, and what ends them.
+
+    Those without a deadline also end when the question or its answer may be lost: when it fell out of a publish queue
+    (:mod:`roomcast.core.pledges`), or when something that one node wrote on the channel of the other was missed there.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
+        self.pledges = Pledges(cluster.queue)
         self._cluster = cluster
+        self._owed: list[Owed] = []  # answers that fell out
 
     def open(self, question: Question, owner: Origin | None, timeout: float | None) -> Ask:
         """Let ``question`` wait for other nodes: for the one ``owner``, or (None) for whoever answers first."""
@@ -117,6 +132,7 @@ class Relay:
     def _withdrawn(self, question: Question, ask_id: int) -> None:
         """Its time is up, somebody here answered first, or who waited has been cancelled."""
         cluster = self._cluster
+        self.pledges.forget(ask_id)
         if cluster.replies.withdraw(ask_id):
             cluster.counters.ask_ends.count("timed_out" if question.overdue(cluster.now) else "withdrawn")
 
@@ -126,6 +142,8 @@ class Relay:
         if answer.epoch != cluster.origin.epoch:
             cluster.counters.ask_ends.count("late")
             return None
+        if answer.id == 0 and answer.outcome == Outcome.LOST:
+            return several(*self._give_up(origin))
         question = cluster.replies.answer(answer.id, origin)
         if not isinstance(question, Question):
             cluster.counters.ask_ends.count("late")
@@ -145,24 +163,64 @@ class Relay:
         waiting = [each for each in self._cluster.replies.all() if isinstance(each, Question)]
         return several(*[question.fail(NodeLostError(error)) for question in waiting])
 
-    def lost(self, node: Origin) -> list[Any]:
-        """A node is lost or has left: all that waits for it alone ends, and all that it waits for is withdrawn."""
+    def lost(self, node: Origin, *, may_return: bool = False) -> list[Any]:
+        """A node is lost or has left: all that waits for it alone ends, and all that it waits for is withdrawn.
+
+        One that may return is told so: without a deadline it would go on waiting.
+        """
         cluster = self._cluster
-        works = []
-        for question in cluster.replies.lost(node):
-            if isinstance(question, Question):
-                cluster.counters.ask_ends.count("node_lost")
-                works.append(question.fail(NodeLostError("the node of that client is lost")))
+        works = [self._lost(question) for question in cluster.replies.lost(node)]
         for key in [key for key in cluster.asked_by if key[0] == node]:
-            cluster.asked_by.pop(key).withdraw()
+            question = cluster.asked_by.pop(key)
+            question.withdraw()
+            waiter = question.waiter
+            if may_return and isinstance(waiter, AskedByPeer) and waiter.ask.timeout_ms is None:
+                waiter.tell(Outcome.LOST)
         return works
 
+    def _lost(self, question: object) -> Any:
+        assert isinstance(question, Question)
+        self._cluster.counters.ask_ends.count("node_lost")
+        return question.fail(NodeLostError("the node of that client is lost, or what was said on the way"))
 
-def publish_answer(cluster: Cluster, asker: Origin, answer: Answer) -> None:
-    """Put an answer on its way; what is too large is said instead of sent."""
+    # --- asks without a deadline, and what may be lost ----------------------------------------------------------------
+
+    def missed(self, node: Origin) -> list[Any]:
+        """Something that a node wrote on this one's channel was lost: an answer, or a question. Returns works.
+
+        Which of them nobody knows: so all that has no deadline ends, here and, since it is told, there.
+        """
+        works = self._give_up(node)
+        self._cluster.answer(node, Answer(0, node.epoch, Outcome.LOST))
+        return works
+
+    def _give_up(self, node: Origin) -> list[Any]:
+        replies = self._cluster.replies
+        doubtful = [number for number in replies.owed_by(node) if self.pledges.was_written(number)]
+        return [self._lost(replies.withdraw(number)) for number in doubtful]
+
+    def look(self) -> Any:
+        """See what fell out of the publish queue; to be called every now and then. Returns work."""
+        cluster = self._cluster
+        works = []
+        for each in self.pledges.take_fallen():
+            if isinstance(each, Owed):
+                self._owed.append(each)
+            elif (question := cluster.replies.withdraw(each)) is not None:
+                works.append(self._lost(question))
+        if self._owed and cluster.up:
+            owed, self._owed = self._owed, []
+            for each in owed:
+                ticket = cluster.answer(each.asker, Answer(each.id, each.asker.epoch, Outcome.LOST))
+                self.pledges.answered(each, ticket)
+        return several(*works) if works else None
+
+
+def publish_answer(cluster: Cluster, asker: Origin, answer: Answer) -> int:
+    """Put an answer on its way; what is too large is said instead of sent. Returns its ticket."""
     channel = cluster.channels.node(asker.name)
     try:
-        cluster.queue.put(channel, Kind.ANSWER, encode_body(answer), cluster.now)
+        return cluster.queue.put(channel, Kind.ANSWER, encode_body(answer), cluster.now)
     except MessageTooLargeError:
         small = Answer(answer.id, answer.epoch, Outcome.TOO_LARGE)
-        cluster.queue.put(channel, Kind.ANSWER, encode_body(small), cluster.now)
+        return cluster.queue.put(channel, Kind.ANSWER, encode_body(small), cluster.now)

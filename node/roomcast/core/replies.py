@@ -37,7 +37,7 @@ class Replies:
         self._asks: dict[int, _Ask] = {}
         self._owned: dict[Origin, dict[int, None]] = {}
         self._deadlines = Deadlines()
-        self._next = random_bits(ID_BITS)
+        self._next = random_bits(ID_BITS) or 1  # 0 is no ask's
 
     def __len__(self) -> int:
         return len(self._asks)
@@ -50,7 +50,7 @@ class Replies:
         without one the ask ends with its owner, or when it is withdrawn.
         """
         number = self._next
-        self._next = (number + 1) % (1 << ID_BITS)
+        self._next = (number + 1) % (1 << ID_BITS) or 1
         ask = self._asks[number] = _Ask(waiter, owner)
         if owner is not None:
             self._owned.setdefault(owner, {})[number] = None
@@ -77,6 +77,10 @@ class Replies:
     def lost(self, owner: Origin) -> list[object]:
         """That life of a node is over (lost, left or restarted): end what it owes; returns the waiters in order."""
         return [self._end(number) for number in tuple(self._owned.get(owner, ()))]
+
+    def owed_by(self, owner: Origin) -> list[int]:
+        """The ids of the asks that this life of a node owes answers to, in order."""
+        return list(self._owned.get(owner, ()))
 
     def all(self) -> list[object]:
         """Every waiter, oldest first; they go on waiting."""

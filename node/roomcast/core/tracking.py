@@ -62,7 +62,7 @@ class Tracking:
 
     ``ordered``: the back end keeps the order of one origin across channels, so that a mark can be believed at once:
     whatever it tells of has come before it, or never will, whether the broker is ``durable`` or not. Otherwise it waits
-    in the ``docket``.
+    in the ``docket``. ``own`` is the channel on which others ask this node and answer it.
     """
 
     __slots__ = (
@@ -72,6 +72,8 @@ class Tracking:
         "_idle",
         "_order",
         "_ordered",
+        "_own",
+        "_unheard",
         "docket",
         "duplicates",
         "early_evictions",
@@ -79,7 +81,7 @@ class Tracking:
         "recanted",
     )
 
-    def __init__(self, ordered: bool, lease: float, durable: bool = False) -> None:
+    def __init__(self, ordered: bool, lease: float, durable: bool = False, own: str = "") -> None:
         self.lost = 0  # operations confessed, those that came after all included
         self.recanted = 0  # operations that were confessed by marks and came after all
         self.duplicates = 0
@@ -91,6 +93,8 @@ class Tracking:
         self._order = counter()
         self.docket = Docket(lease, durable)
         self._gaps: dict[tuple[str, str], int] = {}
+        self._own = own
+        self._unheard: dict[Origin, None] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -173,10 +177,17 @@ class Tracking:
         gaps, self._gaps = self._gaps, {}
         return [Gap(origin, channel, count) for (origin, channel), count in gaps.items()]
 
+    def take_unheard(self) -> list[Origin]:
+        """Of whom something was missed on our own channel since the last call."""
+        unheard, self._unheard = self._unheard, {}
+        return list(unheard)
+
     def _confess(self, tracker: Tracker, channel: str, count: int) -> None:
         if not count:
             return
         self.lost += count
+        if channel == self._own:
+            self._unheard[tracker.origin] = None
         key = (tracker.origin.name, channel)
         if key in self._gaps or len(self._gaps) < MAX_GAPS:
             self._gaps[key] = self._gaps.get(key, 0) + count

@@ -586,7 +586,7 @@ def test_without_clients_every_table_is_empty(world: World) -> None:
     assert a.cluster.census()["rooms_on"] == 1
     a.ask("question", None, bert.sid, namespace="/chat")
     world.settle()
-    assert b.cluster.census() == {"asks": 0, "asked_by": 1, "rooms_on": 1}
+    assert b.cluster.census() == {"asks": 0, "asked_by": 1, "pledges": 0, "rooms_on": 1}
     anna.vanishes()
     bert.vanishes()
     world.advance(3)

@@ -160,8 +160,7 @@ class Schedule:
         if member is not None:
             target, number = self._name(to), len(self.emitted)
             self.emitted.append((member.tag, target, None))
-            # Without a deadline it ends with its client or its node, and not if a break has lost the question.
-            if callback and to[0] == "room" and target != ROOMS[-1]:
+            if callback:
                 self._waits(member, member.emit_with_callback("message", number, target))
             else:
                 self._waits(member, member.ask("message", number, target, TIMEOUT))
@@ -339,6 +338,7 @@ TRAITS = {
     "unordered": Traits(),
     "sharded": Traits(ordered_across_channels=True, cheap_subscriptions=False),
     "silent": Traits(confirms_subscriptions=False),
+    "durable": Traits(ordered_across_channels=True, durable=True),
 }
 quick = hypothesis_settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 thorough = hypothesis_settings(quick, max_examples=1_000)

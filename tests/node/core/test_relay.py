@@ -449,6 +449,7 @@ def test_an_answer_of_somebody_else_is_none(pair: tuple[Member, Member, PlayedCl
         (Outcome.TOO_LARGE, AnswerTooLargeError),
         (Outcome.REFUSED, ValueError),
         (Outcome.FAILED, SocketIOError),
+        (Outcome.LOST, NodeLostError),
         (77, SocketIOError),
     ],
 )
