@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -52,6 +53,7 @@ class RabbitServer(Process):
         self._distribution = free_port()
         self._mapper_port = free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
+        self._away = False
 
     @property
     def url(self) -> str:
@@ -71,7 +73,10 @@ class RabbitServer(Process):
         """Run and accept connections when this returns; nothing to do if it runs."""
         if self.running:
             self.resume()
+            if self._away:
+                self.start_app()
             return
+        self._away = False
         programs = _programs()
         self._configure()
         if self._mapper is None:
@@ -91,12 +96,15 @@ class RabbitServer(Process):
         self.start()
 
     def stop_app(self) -> None:
-        """Go away, but leave Erlang running: all connections end, new ones are refused."""
-        self.rabbitmqctl("stop_app")
+        """Go away, but leave Erlang running: connections end, new ones are refused. :meth:`start` brings it back."""
+        if self.running and not self._away:
+            self._away = True
+            self.rabbitmqctl("stop_app")
 
     def start_app(self) -> None:
         """Come back after :meth:`stop_app`, and accept connections when this returns."""
         self.rabbitmqctl("start_app")
+        self._away = False
         wait_for(self.accepts, lambda: f"RabbitMQ does not serve\n{self.log()}", START_TIMEOUT)
 
     def close(self) -> None:
@@ -214,3 +222,11 @@ class RabbitServer(Process):
             "RABBITMQ_PID_FILE": f"{folder}/pid",
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes Erlang, so that signals reach it
         }
+
+
+@cache
+def shared_server() -> RabbitServer:
+    """One for all tests of this process that leave it as they found it, running; for what they leave behind there is
+    no promise. It ends with the process.
+    """
+    return RabbitServer(tls=True)
