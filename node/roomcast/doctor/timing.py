@@ -25,6 +25,8 @@ UNENTERED_SECONDS: Final = 40.0
 
 REACH_BROKER: Final = 5.0
 """Seconds for the connection to the broker, and for the receipt of an emit."""
+TRY_AGAIN: Final = 1.0
+"""Seconds for another attempt after one that failed, which may have been bad luck."""
 HEARD_AT_LEAST: Final = 2.5
 """Seconds of listening to beats, which come each second by default: twice is certain."""
 HEARD_AT_MOST: Final = 6.0

@@ -15,7 +15,7 @@ IDLE_WEBSOCKET: Final = "idle websocket"
 HELD_POLL: Final = "held poll"
 _NAMES: Final = {IDLE_WEBSOCKET: "an idle WebSocket", HELD_POLL: "a held poll"}
 
-LATE: Final = 1.0
+LATE: Final = 2.0
 """Seconds that are longer than any network needs: something waits."""
 _AGE: Final = 0.9
 """With less than this share of the ping interval of silence before the end, it was not silence that ended it."""

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from roomcast.doctor.judging.broker import BrokerSeen, Heard
-from roomcast.doctor.timing import HEARD_AT_LEAST, HEARD_AT_MOST, REACH_BROKER
+from roomcast.doctor.timing import HEARD_AT_LEAST, HEARD_AT_MOST, REACH_BROKER, TRY_AGAIN
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import EnvelopeCodec, decode_body, new_origin
 from roomcast_brokers.contracts import AsyncBroker, State
@@ -45,6 +45,7 @@ class Observer:
         self._up: float | None = None
         self._cause = ""
         self._reached = asyncio.Event()
+        self._settled = asyncio.Event()  # reached, or told why not
         self._news = asyncio.Event()
         self._heard: dict[str, Heard] = {}
         self._unreadable: Counter[str] = Counter()
@@ -59,11 +60,12 @@ class Observer:
         await self._broker.close()
 
     async def reach(self) -> bool:
-        """Wait until the broker is there; whether it is, in time."""
-        try:
-            await asyncio.wait_for(self._reached.wait(), REACH_BROKER)
-        except TimeoutError:
-            return False
+        """Wait until the broker is there; whether it is, in time. What fails is waited for a little longer only."""
+        for event, seconds in ((self._settled, REACH_BROKER), (self._reached, TRY_AGAIN)):
+            try:
+                await asyncio.wait_for(event.wait(), seconds)
+            except TimeoutError:
+                return False
         return True
 
     async def hear(self, wanted: Collection[str]) -> None:
@@ -71,7 +73,7 @@ class Observer:
         clock = asyncio.get_running_loop().time
         begin = self._begin + (self._up or 0.0)
         slowest = self._broker.traits.shortest_beat
-        least, most = max(HEARD_AT_LEAST, 2 * slowest + 1), max(HEARD_AT_MOST, 3 * slowest + 1)
+        least, most = max(HEARD_AT_LEAST, 2 * slowest), max(HEARD_AT_MOST, 4 * slowest)
         while (passed := clock() - begin) < most:
             until = least if set(wanted) <= set(self._heard) else most
             if passed >= until:
@@ -143,5 +145,7 @@ class Observer:
             if self._up is None:
                 self._up = asyncio.get_running_loop().time() - self._begin
             self._reached.set()
+            self._settled.set()
         elif cause is not None:
             self._cause = str(cause)
+            self._settled.set()

@@ -105,6 +105,7 @@ class WebSocketLink:
                 await self._read()
         packet = self._received.popleft()
         if packet == CLOSE:
+            self.abort()
             raise LinkEndedError(Ending("closed"))
         return packet
 
@@ -133,7 +134,7 @@ class WebSocketLink:
         except OSError:
             data = b""
         if not data:
-            self._closed = True
+            self.abort()
             raise LinkEndedError(self._ending())
         self._take(data)
         await self._flush()
