@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from roomcast import __version__
+from roomcast.doctor import command as doctor_command
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
@@ -75,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     emit = commands.add_parser("emit", help="emit one event from the shell", description=emit_command.__doc__)
     emit_command.add_arguments(emit)
+    doctor_command.add_arguments(
+        commands.add_parser("doctor", help="say what is wrong with a deployment", description=doctor_command.__doc__)
+    )
     return parser
 
 
@@ -198,4 +202,9 @@ def raise_open_files() -> None:
             logging.getLogger("roomcast").warning("the limit of open files stays at %d", soft)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": run, "up": up, "emit": emit_command.run}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run,
+    "up": up,
+    "emit": emit_command.run,
+    "doctor": doctor_command.run,
+}
