@@ -186,7 +186,7 @@ class KafkaServer(Process):
         (self.folder / "server.properties").write_text(
             "".join(f"{name}={value}\n" for name, value in {**self._configuration(), **self._properties}.items())
         )
-        identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        identity = "a" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # one that begins with - is no argument
         tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", "server.properties"]
         done = subprocess.run(
             [java, *JVM, LOGGING, "-cp", path, *tool],
