@@ -118,10 +118,12 @@ class PublishQueue:
         self._waiting: deque[_Waiting] = deque()
         self._retries: deque[_Message] = deque()
         self._in_flight: deque[_Message] = deque()
+        self._urgent: deque[_Waiting] = deque()  # control messages, while the rest is held back
         self._tickets = 0  # given out
         self._left = 0  # of these, such as have left _waiting: they leave it in order
         self._ended = 0
         self._up = False
+        self._held = False  # the broker is there, and what waits goes on waiting
         self._ready = False  # on_ready was called, take() not yet
         self._full = False  # take() left something because too much is in flight
 
@@ -177,6 +179,9 @@ class PublishQueue:
         if self._up:
             self._waiting.append(_Waiting(channel, kind, body, None))
             self._wake()
+        elif self._held:
+            self._urgent.append(_Waiting(channel, kind, body, None))
+            self._wake()
 
     # -- out
 
@@ -188,12 +193,19 @@ class PublishQueue:
         """
         self._ready = False
         if not self._up:
-            return []
+            return self._take_held(now) if self._held else []
         taken: list[tuple[str, bytes]] = []
         if self._retries:
             self._take_retries(taken)
         if self._waiting and not self._full:
             self._take_waiting(taken, now)
+        return taken
+
+    def _take_held(self, now: float) -> list[tuple[str, bytes]]:
+        taken: list[tuple[str, bytes]] = []
+        self._take_retries(taken)
+        while self._urgent:
+            taken.append(self._write_control(self._urgent.popleft(), now, self._wall()))
         return taken
 
     def _take_retries(self, taken: list[tuple[str, bytes]]) -> None:
@@ -218,15 +230,18 @@ class PublishQueue:
             first = waiting[0]
             room = self._max_in_flight - self.in_flight_bytes
             if first.put is None:
-                waiting.popleft()
-                payload = self._codec.control(first.channel, first.kind, first.data, sent_ms)
-                self._in_flight.append(_Message(first.channel, payload, 0, [first.kind], now))
-            elif len(first.data) + reserve > room and self.in_flight_bytes:
+                taken.append(self._write_control(waiting.popleft(), now, sent_ms))
+                continue
+            if len(first.data) + reserve > room and self.in_flight_bytes:
                 self._full = True
                 return
-            else:
-                payload = self._write(waiting.popleft(), room - reserve, now, sent_ms)
+            payload = self._write(waiting.popleft(), room - reserve, now, sent_ms)
             taken.append((first.channel, payload))
+
+    def _write_control(self, message: _Waiting, now: float, sent_ms: int) -> tuple[str, bytes]:
+        payload = self._codec.control(message.channel, message.kind, message.data, sent_ms)
+        self._in_flight.append(_Message(message.channel, payload, 0, [message.kind], now))
+        return message.channel, payload
 
     def _write(self, first: _Waiting, room: int, now: float, sent_ms: int) -> bytes:
         """Put ``first``, and what follows it to its channel and fits, into one message, which is in flight then."""
@@ -282,18 +297,31 @@ class PublishQueue:
             self._full = False
             self._wake()
 
+    def hold(self, now: float) -> None:
+        """As :meth:`up`, but what was not written before waits on until :meth:`up`: those for whom it is may need a
+        moment to be back. Control messages go out, and what is to be retried, since those tell of its numbers.
+        """
+        if not self._up and not self._held:
+            self.expire(now)
+            self._held = True
+            self._wake()
+
     def up(self, now: float) -> None:
         """The broker can be reached; what became too old in the meantime falls out first."""
         if not self._up:
             self.expire(now)
             self._up = True
+            self._held = False
+            self._waiting.extendleft(reversed(self._urgent))
+            self._urgent.clear()
             self._wake()
 
     def down(self, now: float) -> None:
         """The broker is away: what is in flight is written again, with the same bytes, when it is back."""
-        if not self._up:
+        if not self._up and not self._held:
             return
-        self._up = self._ready = self._full = False
+        self._up = self._held = self._ready = self._full = False
+        self._urgent.clear()
         again = [message for message in self._in_flight if message.ticket]
         self._retries.extendleft(reversed(again))
         self.waiting_bytes += self.in_flight_bytes
@@ -308,7 +336,7 @@ class PublishQueue:
 
         Not what could be taken: after a stall of this process nothing is lost that the broker would take.
         """
-        if self._up and not self._full:
+        if (self._up or self._held) and not self._full:
             return
         oldest = now - self._max_age
         while self._retries and self._retries[0].put <= oldest:
@@ -324,7 +352,7 @@ class PublishQueue:
 
     def due(self) -> float | None:
         """When :meth:`expire` has something to do; None: nothing waits, or all of it can be taken."""
-        if self._up and not self._full:
+        if (self._up or self._held) and not self._full:
             return None
         if self._retries:
             return self._retries[0].put + self._max_age
@@ -376,6 +404,8 @@ class PublishQueue:
             self.on_fallen(ticket, count, how)
 
     def _wake(self) -> None:
-        if self._up and not self._ready and not self._full and (self._retries or self._waiting):
+        if self._ready or not (self._up or self._held):
+            return
+        if self._urgent or (not self._full and (self._retries or (self._up and self._waiting))):
             self._ready = True
             self.on_ready()

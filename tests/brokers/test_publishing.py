@@ -372,6 +372,47 @@ def test_however_much_may_wait_no_more_is_in_flight_than_makes_sense() -> None:
     assert owner.settled.keys() == set(range(1, len(taken) + 1))
 
 
+def test_what_is_held_back_waits_behind_control_messages_and_retries() -> None:
+    owner = Owner()
+    owner.put(ALL, named("retry"))
+    owner.take()
+    owner.queue.down(0.0)
+    owner.put(ALL, named("held"))
+    owner.queue.hold(1.0)
+    owner.queue.hold(1.0)
+    owner.queue.control(ALL, Kind.BEAT, named("beat"))
+    owner.put(ALL, named("later"))
+    assert names(owner.take(1.0)) == [(ALL, ["retry"]), (ALL, ["beat"])]
+    assert owner.take(1.0) == []
+    owner.queue.control(ALL, Kind.BEAT, named("second beat"))
+    owner.queue.accepted(2, 1.0)
+    assert owner.settled == {1: DELIVERED}
+    owner.queue.up(2.0)
+    assert names(owner.take(2.0)) == [(ALL, ["second beat"]), (ALL, ["held", "later"])]
+
+
+def test_what_is_held_back_does_not_grow_too_old() -> None:
+    owner = Owner(up=False)
+    owner.put(ALL, named("m1"), 0.0)
+    owner.queue.hold(4.9)
+    assert owner.queue.due() is None
+    owner.queue.expire(5.5)
+    owner.queue.up(5.5)
+    assert names(owner.take(5.5)) == [(ALL, ["m1"])]
+
+
+def test_a_break_ends_the_holding() -> None:
+    owner = Owner(up=False)
+    owner.put(ALL, named("m1"), 0.0)
+    owner.queue.hold(1.0)
+    owner.queue.control(ALL, Kind.BEAT, named("forgotten"))
+    owner.queue.down(2.0)
+    assert owner.take(2.0) == []
+    assert owner.queue.due() == MAX_WAITING_AGE
+    owner.queue.up(3.0)
+    assert names(owner.take(3.0)) == [(ALL, ["m1"])]
+
+
 def test_how_far_tickets_have_come_can_be_asked() -> None:
     owner = Owner()
     fallen: list[tuple[int, int, Settled]] = []

@@ -42,6 +42,8 @@ class Broker(RuleBasedStateMachine):
         self.next_seq: Counter[tuple[str, int]] = Counter()
         self.put_at: dict[str, float] = {}
         self.is_up = False
+        self.is_held = False  # the broker is there, and what waits is held back
+        self.overtaking: set[str] = set()  # control messages that did not wait for it
         self.woken_at_take = 0
 
     @rule(channel=st.sampled_from([ALL, LOBBY, OTHER]), size=st.sampled_from([0, 0, 10, 200, 700, 2_500]))
@@ -56,13 +58,15 @@ class Broker(RuleBasedStateMachine):
     def put_control(self, channel: str) -> None:
         name = f"m{len(self.put)}"
         self.put.append((name, None))
+        if self.is_held:
+            self.overtaking.add(name)
         self.queue.control(channel, Kind.PROBE, named(name))
 
     @rule()
     def take(self) -> None:
         self.woken_at_take = self.owner.woken
         taken = self.queue.take(self.now)
-        assert self.is_up or not taken
+        assert self.is_up or self.is_held or not taken
         for channel, payload in taken:
             self.handed.append(payload)
             assert len(payload) <= MAX_MESSAGE_BYTES
@@ -73,8 +77,10 @@ class Broker(RuleBasedStateMachine):
         if not found.control and key in self.bytes_of:
             assert self.bytes_of[key] == payload, "a retry has the same bytes"
             return
-        self.first_written += [msgspec.msgpack.decode(each.body)[0] for each in found.operations]
+        names = [msgspec.msgpack.decode(each.body)[0] for each in found.operations]
+        self.first_written += [name for name in names if name not in self.overtaking]
         if not found.control:
+            assert not self.is_held, "what was not written before is held back"
             self.bytes_of[key] = payload
             assert found.seq == self.next_seq[key[:2]] + 1, "numbers have no holes"
             self.next_seq[key[:2]] += len(found.operations)
@@ -88,14 +94,19 @@ class Broker(RuleBasedStateMachine):
 
     @rule()
     def go(self) -> None:
-        self.is_up = False
+        self.is_up = self.is_held = False
         self.handed.clear()
         self.queue.down(self.now)
 
     @rule()
     def come(self) -> None:
-        self.is_up = True
+        self.is_up, self.is_held = True, False
         self.queue.up(self.now)
+
+    @rule()
+    def come_and_hold(self) -> None:
+        self.is_held = not self.is_up
+        self.queue.hold(self.now)
 
     @rule(step=st.sampled_from([0.1, 1.0, 6.0]))
     def wait(self, step: float) -> None:
@@ -133,7 +144,7 @@ class Broker(RuleBasedStateMachine):
             assert sum(message.ticket > 0 for message in queue._in_flight) == 1
         # What surrounds the operations in their messages is not known before they are written.
         surroundings = sum(150 for message in queue._in_flight if message.ticket)
-        allowed = 2 * self.MAX_BYTES + surroundings if self.is_up else self.MAX_BYTES
+        allowed = 2 * self.MAX_BYTES + surroundings if self.is_up or self.is_held else self.MAX_BYTES
         in_flight = min(queue.in_flight_bytes, self.MAX_BYTES)
         assert queue.waiting_bytes + in_flight <= allowed
         assert queue.waiting_bytes == sum(len(each.data) for each in queue._waiting if each.put is not None) + sum(
@@ -145,6 +156,8 @@ class Broker(RuleBasedStateMachine):
     def whoever_can_take_something_was_told(self) -> None:
         queue = self.queue
         if self.is_up and not queue._full and (queue._waiting or queue._retries):
+            assert self.owner.woken > self.woken_at_take
+        if self.is_held and (queue._urgent or (queue._retries and not queue._full)):
             assert self.owner.woken > self.woken_at_take
         if queue._full:
             assert queue.in_flight_bytes

@@ -353,7 +353,7 @@ def test_what_is_published_during_a_short_outage_arrives_in_order(world: World) 
         world.advance(0.5)
     assert anna.heard() == [["during", number] for number in range(5)]
     world.broker.bring_back()
-    world.settle()
+    world.advance(1)
     assert bert.heard() == [["during", number] for number in range(5)]
     assert a.cluster.queue.dropped == 0
     assert b.cluster.tracking.lost == 0

@@ -84,7 +84,7 @@ def test_entering_does_not_wait_while_the_broker_is_away(world: World) -> None:
     assert a.enter(anna.sid, "room").values == ()
     assert a.counters.joins_unconfirmed == 1
     world.broker.bring_back()
-    world.settle()
+    world.advance(1)
     b.emit("hello", to="room")
     world.settle()
     assert anna.heard() == [["hello"]]

@@ -388,7 +388,7 @@ def test_a_break_on_the_way_loses_no_answer_and_repeats_none(pair: tuple[Member,
     world.advance(2)
     assert ending.waiting
     b.way.restore()
-    world.settle()
+    world.advance(1)
     assert ending.values == ("answer",)
     assert a.ends == {"answered": 1}
     assert_nothing_left(world)

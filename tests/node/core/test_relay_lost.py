@@ -57,7 +57,7 @@ def test_a_question_that_a_break_has_swallowed_ends_when_the_gap_is_known(
     world.advance(1)
     assert ending.waiting
     b.way.restore()
-    world.settle()
+    world.advance(1)
     assert is_lost(ending)
     assert is_lost(callback)
     assert a.ends == {"node_lost": 2}
@@ -93,7 +93,7 @@ def test_what_has_a_deadline_is_left_to_it(pair: tuple[Member, Member, PlayedCli
     a.way.take()
     swallowed(b)
     b.way.restore()
-    world.settle()
+    world.advance(0.25)
     assert is_lost(unlimited)
     assert first.ack_id is not None
     bert.answers(first.ack_id, "in time")
@@ -113,7 +113,7 @@ def test_who_asked_the_other_way_round_is_told(pair: tuple[Member, Member, Playe
     a.way.take()
     swallowed(b)
     b.way.restore()
-    world.settle()
+    world.advance(0.25)
     assert is_lost(asked)
     assert is_lost(asking)
     told = [body for _, _, body in world.published(Kind.ANSWER) if isinstance(body, Answer)]
@@ -121,15 +121,24 @@ def test_who_asked_the_other_way_round_is_told(pair: tuple[Member, Member, Playe
 
 
 def test_what_is_still_to_be_written_is_not_lost(pair: tuple[Member, Member, PlayedClient]) -> None:
+    """What was asked during a break waits a moment after it, in which the gap becomes known."""
     a, b, bert = pair
     world = a.world
+    b.emit("to be lost", to=a.client().sid)
+    b.flush()
+    b.way.take()
+    asked = a.ask("question", None, bert.sid)
+    world.settle()
+    bert.asked()
     swallowed(a)
     ending = a.ask("question", None, bert.sid)
+    b.emit("to be lost", to=a.clients[0].sid)
     world.advance(1)
-    a.cluster.relay.missed(b.cluster.origin)
-    assert ending.waiting
     a.way.restore()
     world.settle()
+    assert is_lost(asked)
+    assert ending.waiting
+    world.advance(1)
     bert.answers(bert.asked(), "answer")
     world.settle()
     assert ending.values == ("answer",)
