@@ -37,7 +37,19 @@ UVICORN = (sys.executable, "-m", "uvicorn", "--port", "{port}", "--log-level", "
 ROOMCAST = (
     Contestant(
         "roomcast",
-        (sys.executable, "-m", "roomcast", "run", "bench.app:app", "--port", "{port}", "--log-level", "error"),
+        (
+            sys.executable,
+            "-m",
+            "roomcast",
+            "run",
+            "bench.app:app",
+            "--port",
+            "{port}",
+            "--log-level",
+            "error",
+            "--drain-delay",
+            "0",
+        ),
     ),
     Contestant("roomcast, plain ASGI", (*UVICORN, "--ws", "websockets-sansio", "bench.app:app")),
 )

@@ -30,7 +30,19 @@ PATIENCE = 60.0
 
 SERVER = Contestant(
     "roomcast",
-    (sys.executable, "-m", "roomcast", "run", "bench.stall_app:app", "--port", "{port}", "--log-level", "error"),
+    (
+        sys.executable,
+        "-m",
+        "roomcast",
+        "run",
+        "bench.stall_app:app",
+        "--port",
+        "{port}",
+        "--log-level",
+        "error",
+        "--drain-delay",
+        "0",
+    ),
 )
 
 

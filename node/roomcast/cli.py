@@ -23,6 +23,7 @@ from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
 from roomcast.environment import TAG_VARIABLE
 from roomcast.errors import RoomcastError
+from roomcast.settings import Settings
 from roomcast.supervision.command import up
 from roomcast.supervision.leash import follow_standard_input
 from roomcast_emitter import command as emit_command
@@ -33,6 +34,8 @@ from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE
 GC_THRESHOLDS = (50_000, 20, 50)
 # Connections that wait to be accepted: a burst of reconnecting clients must not see refusals.
 BACKLOG = 4_096
+# What an application's server is set to unless it says otherwise.
+DEFAULTS = Settings()
 
 UP_DESCRIPTION = """\
 Start several nodes of one application on this machine, as one cluster:
@@ -104,6 +107,11 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         help="stop, as after SIGTERM, when standard input ends: when the program that started this one is gone",
     )
     _add_shared(command)
+    _add_draining(
+        command,
+        (None, f"the application's setting, {DEFAULTS.drain_delay_seconds:g}"),
+        (None, f"the application's setting, {DEFAULTS.drain_seconds:g}"),
+    )
 
 
 def _add_up(command: argparse.ArgumentParser) -> None:
@@ -130,6 +138,8 @@ def _add_up(command: argparse.ArgumentParser) -> None:
         help="from here on each node takes a free one for /metrics, /healthz, /readyz (default: %(default)s)",
     )
     _add_shared(command)
+    # Most who run all nodes on one machine have no balancer whose checks would have to be waited for.
+    _add_draining(command, (0.0, "0"), (DEFAULTS.drain_seconds, f"{DEFAULTS.drain_seconds:g}"))
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:
@@ -143,18 +153,53 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     command.add_argument("--log-level", default="info", choices=list(uvicorn.config.LOG_LEVELS))
     command.add_argument("--access-log", action="store_true", help="log every request (with its query string)")
     command.add_argument("--metrics-host", default="127.0.0.1", help="address of the metrics (default: %(default)s)")
+
+
+def _add_draining(
+    command: argparse.ArgumentParser, delay: tuple[float | None, str], spread: tuple[float | None, str]
+) -> None:
+    """The two times of a stop, each with its default and how people read that."""
+    command.add_argument(
+        "--drain-delay",
+        metavar="SECONDS",
+        type=_seconds,
+        default=delay[0],
+        help="time to serve on after SIGTERM, with /readyz red, until balancers have seen it; longer than two of their "
+        f"checks (default: {delay[1]})",
+    )
     command.add_argument(
         "--drain-seconds",
-        type=float,
-        default=5.0,
-        help="time over which clients are told to go at a stop (default: %(default)s)",
+        metavar="SECONDS",
+        type=_seconds,
+        default=spread[0],
+        help=f"time over which clients are told to move after that (default: {spread[1]})",
+    )
+
+
+def _seconds(text: str) -> float:
+    """A time that can be waited for."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds, 0 or more, not {text!r}")
+    return seconds
+
+
+def _longest_stop(arguments: argparse.Namespace) -> float:
+    """How long draining may take, as far as that is known before the application is there."""
+    delay, seconds = arguments.drain_delay, arguments.drain_seconds
+    return float(
+        (DEFAULTS.drain_delay_seconds if delay is None else delay)
+        + (DEFAULTS.drain_seconds if seconds is None else seconds)
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; returns the exit code."""
     if arguments.stop_at_eof:
-        follow_standard_input(arguments.drain_seconds)
+        follow_standard_input(_longest_stop(arguments))
     sys.path.insert(0, arguments.app_dir or os.getcwd())
     if arguments.tag is not None:  # the application builds its own server, and that looks here
         os.environ[TAG_VARIABLE] = check_tag(arguments.tag, "--tag")
@@ -176,12 +221,13 @@ def run(arguments: argparse.Namespace) -> int:
         forwarded_allow_ips=arguments.forwarded_allow_ips,
         backlog=BACKLOG,
         server_header=False,
-        timeout_graceful_shutdown=max(1, round(arguments.drain_seconds)),
     )
     raise_open_files()
     gc.set_threshold(*GC_THRESHOLDS)
     metrics = None if arguments.metrics_port < 0 else (arguments.metrics_host, arguments.metrics_port)
-    server = RunServer(config, metrics, arguments.drain_seconds, arguments.metrics_port_fixed)
+    server = RunServer(
+        config, metrics, arguments.drain_seconds, arguments.metrics_port_fixed, drain_delay=arguments.drain_delay
+    )
     server.run()
     if server.failure is not None:
         raise server.failure

@@ -23,6 +23,7 @@ POSITIVE = (
     "join_timeout",
     "remote_timeout",
 )
+NOT_NEGATIVE = ("drain_delay_seconds", "drain_seconds")
 RATES = ("max_events_per_second", "max_handshakes_per_second", "max_handshakes_per_second_per_address")
 
 
@@ -92,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accept_unsigned: Annotated[bool, Meaning("with keys, take unsigned messages too: only while keys are rolled out", "", "dropped, counted")] = False
 
     # shutdown
+    drain_delay_seconds: Annotated[float, Meaning("time that `roomcast run` serves on after SIGTERM, already unready, so that balancers see it before clients are told to move; longer than two of their checks", "s")] = 5.0
     drain_seconds: Annotated[float, Meaning("time over which clients are told to move when the node stops", "s")] = 5.0
 
     def __post_init__(self) -> None:
@@ -99,6 +101,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise SettingsError(f"{name} must be above 0 seconds, not {seconds!r}")
+        for name in NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise SettingsError(f"{name} must be 0 seconds or more, not {getattr(self, name)!r}")
         for name in RATES:
             rate = getattr(self, name)
             if rate is not None and not rate > 0:

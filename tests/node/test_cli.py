@@ -49,8 +49,8 @@ class FakeServer:
     failure: SettingsError | None = None
     made: list[tuple[Any, ...]]
 
-    def __init__(self, config: uvicorn.Config, *more: Any) -> None:
-        FakeServer.made.append((config, *more))
+    def __init__(self, config: uvicorn.Config, *more: Any, **options: Any) -> None:
+        FakeServer.made.append((config, *more, options))
 
     def run(self) -> None:
         if isinstance(FakeServer.started, BaseException):
@@ -78,6 +78,47 @@ def test_settings_for_production(fake_server: list[tuple[Any, ...]], tmp_path: P
     assert config.ws == "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol"
     assert gc.get_threshold() == cli.GC_THRESHOLDS
     assert sys.path[0] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds", "delay"),
+    [
+        ([], None, None),
+        (["--drain-delay", "0", "--drain-seconds", "2.5"], 2.5, 0.0),
+    ],
+)
+def test_the_times_of_a_stop_are_the_applications_unless_they_are_given(
+    fake_server: list[tuple[Any, ...]], arguments: list[str], seconds: float | None, delay: float | None
+) -> None:
+    assert cli.main(["run", "chat:app", *arguments]) == 0
+    _, _, given, _, options = fake_server[0]
+    assert (given, options) == (seconds, {"drain_delay": delay})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [
+        ([], 10.0),
+        (["--drain-delay=1"], 6.0),
+        (["--drain-seconds=2"], 7.0),
+        (["--drain-delay=0", "--drain-seconds=0"], 0),
+    ],
+)
+def test_who_is_on_a_leash_may_drain_for_as_long(
+    fake_server: list[tuple[Any, ...]], arguments: list[str], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(cli, "follow_standard_input", told.append)
+    assert cli.main(["run", "chat:app", "--stop-at-eof", *arguments]) == 0
+    assert told == [seconds]
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "inf", "nan"])
+@pytest.mark.parametrize("option", ["--drain-delay", "--drain-seconds"])
+def test_what_is_no_time_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "chat:app", f"{option}={text}"])
+    assert f"argument {option}: a number of seconds, 0 or more, not '{text}'" in capsys.readouterr().err
 
 
 def test_what_did_not_start_is_an_error(fake_server: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:

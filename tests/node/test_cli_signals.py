@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.api_client import PollingClient, WebSocketClient, request
+from tests.support.logged_process import LOOK_AGAIN
 from tests.support.patience import PATIENCE
 from tests.support.run_command import running
 
@@ -56,16 +57,33 @@ async def test_a_client_comes_back_to_the_next_process(tmp_path: Path) -> None:
         await again.aclose()
 
 
-async def test_a_second_signal_does_not_wait_for_anybody(tmp_path: Path) -> None:
-    with running(tmp_path, "--drain-seconds", "60") as command:
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_waits_for_nobody_and_ends_in_good_order(tmp_path: Path, second: int) -> None:
+    with running(tmp_path, "--drain-delay", "600", "--drain-seconds", "600") as command:
         client = await WebSocketClient.open(command.base)
         await client.connect()
+        assert await client.call("echo", 1, id=1) == "431[1]"
         await client.event("stubborn")
-        command.process.send_signal(signal.SIGINT)
-        await client.closed()
-        command.process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(command.ended)
+        assert await client.call("echo", 2, id=2) == "432[2]"
+        command.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(command.wrote, "Draining: not ready any more")
+        command.process.send_signal(second)
+        assert await client.closed() == 1012
+        assert await asyncio.to_thread(command.ended) == 0
+        assert "LEFT server shutting down" in command.output()
+        assert "SHUT DOWN" in command.output()
         await client.aclose()
+
+
+async def test_a_third_signal_ends_it_as_it_stands(tmp_path: Path) -> None:
+    with running(tmp_path, app="served:hanging") as command:
+        assert command.base
+        command.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(command.wrote, "Waiting for application shutdown")
+        while command.process.poll() is None:
+            command.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(LOOK_AGAIN)
+        assert command.process.returncode == -signal.SIGTERM
 
 
 async def test_while_it_stops_it_is_not_ready(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ SMALLEST: dict[str, Any] = {
     "connect_timeout": 0.001,
     "max_attachments": 1,
     "max_payload": 1,
+    "drain_delay_seconds": 0,
+    "drain_seconds": 0,
     "transports": ("polling",),
     "max_events_per_second": 0.001,
     "max_handshakes_per_second": 0.001,
@@ -46,6 +48,7 @@ def test_the_smallest_that_works(name: str, value: Any) -> None:
     ("name", "value"),
     [
         *[(name, value) for name in [*SMALLEST][:4] + [*SMALLEST][-3:] for value in (0, -1, float("nan"))],
+        *[(name, value) for name in ("drain_delay_seconds", "drain_seconds") for value in (-0.1, float("nan"))],
         ("max_attachments", 0),
         ("max_attachments", 1_001),
         ("max_payload", 0),

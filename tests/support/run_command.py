@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.logged_process import LoggedProcess
 from tests.support.patience import PATIENCE
-from tests.support.server import python_path
+from tests.support.server import ALONE, python_path
 
 APP = """
 import asyncio, os
@@ -52,6 +52,8 @@ async def bare(scope, receive, send):
 
 def failing():
     raise RuntimeError("start-up fails")
+
+hanging = roomcast.ASGIApp(roomcast.AsyncServer(), on_shutdown=lambda: asyncio.sleep(3600))
 
 broken = roomcast.ASGIApp(roomcast.AsyncServer(), on_startup=failing)
 """
@@ -98,8 +100,7 @@ def running(
     """The command for the length of a ``with`` block; its output is noted on any exception that leaves the block."""
     (folder / "served.py").write_text(APP)
     places = ["--port", "0"] if port else []
-    metrics = [] if "--metrics-port" in arguments else ["--metrics-port", "-1"]
-    command = Command(folder, "run", app, *places, *metrics, *arguments, start=start)
+    command = Command(folder, "run", app, *places, *ALONE, *arguments, start=start)
     try:
         yield command
     except BaseException as failure:

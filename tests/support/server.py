@@ -29,10 +29,13 @@ PORT_ATTEMPTS = 5
 LOOK_AGAIN = 0.02
 """Seconds between two looks at whether a starting server accepts connections."""
 
+ALONE = ("--metrics-port", "-1", "--drain-delay", "0")
+"""Options of ``roomcast run`` where nobody watches it; those that follow win."""
+
 Command = Callable[[str, int], list[str]]
 
 FLAVOURS: Mapping[str, Command] = {
-    "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port), "--metrics-port", "-1"],
+    "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port), *ALONE],
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
     "hypercorn": lambda app, port: ["hypercorn", app, "--bind", f"{HOST}:{port}"],
     "daphne": lambda app, port: ["daphne", "--bind", HOST, "--port", str(port), app],

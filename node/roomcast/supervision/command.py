@@ -62,7 +62,7 @@ def _supervisor(
 
     return Supervisor(
         plans,
-        options["drain_seconds"],
+        options["drain_delay"] + options["drain_seconds"],
         screen,
         broker,
         launch,

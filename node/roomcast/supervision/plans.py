@@ -23,6 +23,7 @@ PASSED: Final = (
     "forwarded_allow_ips",
     "log_level",
     "metrics_host",
+    "drain_delay",
     "drain_seconds",
 )
 PASSED_FLAGS: Final = ("factory", "access_log")

@@ -87,7 +87,7 @@ async def test_the_bound_in_packets(flavour: Way, offset: int) -> None:
 @AROUND
 async def test_the_bound_in_bytes(flavour: Way, offset: int) -> None:
     """Ten packets of a thousand bytes each, but for the last one."""
-    watched = Watched(max_backlog_bytes=10_000)
+    watched = Watched(max_backlog_bytes=10_000, drain_seconds=0)
     async with Node(watched.sio, flavour) as node:
         slow = await node.connect(transport="polling")
         # A packet counts as the WebSocket frame that holds it: 4 bytes of head for these.

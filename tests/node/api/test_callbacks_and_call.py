@@ -282,7 +282,7 @@ async def test_call_to_nobody_ends_at_once(flavour: Way, target: str) -> None:
 @pytest.mark.parametrize("end", ["namespace", "session", "server"])
 @pytest.mark.parametrize("timeout", [60, None])
 async def test_call_ends_with_its_client(way: Way, end: str, timeout: float | None) -> None:
-    sio = roomcast.AsyncServer()
+    sio = roomcast.AsyncServer(drain_seconds=0)
     async with Node(sio, way) as node:
         client = await node.connect()
         calling = asyncio.create_task(sio.call("ask", to=client.sid, timeout=timeout))

@@ -50,7 +50,7 @@ async def test_other_clients_are_emitted_to_at_once(flavour: Way) -> None:
 
 @differs
 async def test_events_sent_while_the_connect_handler_runs_are_held(way: Way) -> None:
-    sio = roomcast.AsyncServer()
+    sio = roomcast.AsyncServer(drain_seconds=0)
     go = asyncio.Event()
     seen: list[Any] = []
     sio.on("e", lambda sid, number: seen.append(number))

@@ -298,7 +298,7 @@ async def test_the_names_of_the_reasons() -> None:
 @pytest.mark.parametrize("by", ["client", "server"])
 async def test_the_handler_runs_after_the_last_event_handler_has_begun(flavour: Way, by: str) -> None:
     """A burst of an event and an end: the event is handled first, and never for a client that is gone."""
-    sio = roomcast.AsyncServer()
+    sio = roomcast.AsyncServer(drain_seconds=0)
     order: list[str] = []
     sio.on("e", lambda sid: order.append("event"))
     sio.on("disconnect", lambda sid, reason: order.append("disconnect"))

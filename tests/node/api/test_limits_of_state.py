@@ -237,7 +237,7 @@ async def test_events_per_second_pause_the_reading_and_lose_nothing(flavour: Way
 
 @pytest.mark.parametrize("ask", ["handshake", "poll", "post", "refusal"])
 async def test_headers_on_every_response(flavour: Way, ask: str) -> None:
-    sio = roomcast.AsyncServer()
+    sio = roomcast.AsyncServer(drain_seconds=0)
     async with Node(sio, flavour) as node:
         client = await node.polling()
         asking: dict[str, Callable[[], Any]] = {

@@ -17,7 +17,7 @@ differs = pytest.mark.differs
 
 @differs
 async def test_posts_are_answered_ok(flavour: Way) -> None:
-    async with Node(roomcast.AsyncServer(), flavour) as node:
+    async with Node(roomcast.AsyncServer(drain_seconds=0), flavour) as node:
         client = await node.polling()
         response = await client.post("40")
         assert (response.status_code, response.text) == (200, "ok")

@@ -9,6 +9,7 @@ import pytest
 
 from roomcast.cli import _parser
 from roomcast.errors import SettingsError
+from roomcast.settings import Settings
 from roomcast.supervision.plans import MAX_NODES, PASSED, PASSED_FLAGS, make_plans, make_tags, run_arguments
 
 
@@ -86,8 +87,10 @@ def test_the_command_of_a_node() -> None:
 
 def test_what_is_not_said_is_as_in_run() -> None:
     default, understood = _parser().parse_args(["run", "chat:app"]), as_run()
-    for name in (*PASSED, *PASSED_FLAGS):
+    for name in {*PASSED, *PASSED_FLAGS} - {"drain_delay", "drain_seconds"}:
         assert getattr(understood, name) == getattr(default, name), name
+    assert understood.drain_delay == 0  # nobody balances on one machine, unless it is said
+    assert understood.drain_seconds == Settings().drain_seconds
 
 
 def test_what_is_said_is_passed_on() -> None:
@@ -100,6 +103,7 @@ def test_what_is_said_is_passed_on() -> None:
         "forwarded_allow_ips": "10.0.0.5",
         "log_level": "warning",
         "metrics_host": "10.0.0.6",
+        "drain_delay": 1.5,
         "drain_seconds": 0.5,
     }
     assert set(said) == set(PASSED)

@@ -26,6 +26,10 @@ logger = logging.getLogger("roomcast.cluster")
 # Start-up waits so long (seconds) for the broker, so that the node has said hello before its first client comes.
 # Without the broker it serves all the same.
 HELLO_PATIENCE = 1.0
+# What waits for the broker when the node stops has so long (seconds) to be taken, beside the 2 s in which a back end
+# writes what it was given; looked at so often.
+FLUSH_PATIENCE = 2.0
+FLUSH_STEP = 0.02
 
 
 class Bus:
@@ -82,11 +86,16 @@ class Bus:
         except TimeoutError:
             logger.warning("the broker has not answered yet: this node serves its own clients meanwhile")
 
-    async def close(self) -> None:
-        """Say goodbye and publish what waits; ends for good what waits for other nodes."""
+    async def close(self, flushing: bool = False) -> None:
+        """Say goodbye and publish what waits; ends for good what waits for other nodes.
+
+        ``flushing`` gives what waits up to ``FLUSH_PATIENCE`` to get to a broker that is there.
+        """
         broker, runtime = self._broker, self._runtime
         if broker is None or runtime is None:
             return
+        if flushing:
+            await self._flushed(runtime)
         runtime.look_at_clock()
         runtime.do(self.cluster.leave())
         self._flush()
@@ -96,6 +105,15 @@ class Bus:
         finally:  # also if the wait is cancelled: a cluster that is not closed has something due for ever
             self.cluster.changed(State.CLOSED)
             self._runtime = None
+
+    async def _flushed(self, runtime: Runtime) -> None:
+        """Wait until nothing waits to be handed over: more is made at once than may be with the broker at a time."""
+        until = runtime.time() + FLUSH_PATIENCE
+        while (left := self.cluster.queue.waiting) and self.cluster.up:
+            if runtime.time() > until:
+                logger.warning("%d operations had not been taken by the broker when this node stopped", left)
+                return
+            await asyncio.sleep(FLUSH_STEP)
 
     async def _join_anew(self) -> None:
         """A twin has this node's tag: leave, and come back under the one that was drawn."""

@@ -34,6 +34,7 @@ from roomcast.errors import UnencodableError
 from roomcast.exceptions import ConnectionRefusedError as Refused
 
 if TYPE_CHECKING:
+    from roomcast.core.sockets import Socket
     from roomcast.drivers.asyncio.bus import Bus
 
 # What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts
@@ -61,6 +62,7 @@ class Calls:
         self.in_order = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._answering: dict[int, Socket] = {}  # by the identity of the work, of handlers that wait for something
         self.bus: Bus | None = None
         self._node = node
         self._do: dict[type[Any], Callable[[Any], Any]] = {
@@ -153,10 +155,15 @@ class Calls:
             self._event_done(work, None, error)
             return None
         if type(result) is Suspended:
-            return self.later(result, partial(self._event_done, work))
+            self._answering[id(work)] = work.socket
+            return self.later(result, partial(self._event_done_later, work))
         if work.ack_id is not None:
             self._event_done(work, result, None)
         return None
+
+    def _event_done_later(self, work: CallHandler, result: Any, error: BaseException | None) -> None:
+        del self._answering[id(work)]
+        self._event_done(work, result, error)
 
     def _event_done(self, work: CallHandler, result: Any, error: BaseException | None) -> None:
         if error is None or isinstance(error, asyncio.CancelledError):

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from roomcast.core.counters import Counters
+from roomcast.core.draining import Drain
 from roomcast.core.gauges import measure
 from roomcast.core.node import Node
 from roomcast.drivers.asyncio.calls import Calls
 from roomcast.drivers.asyncio.tasks import Starter
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.request import Request
+from roomcast.engineio.session import Session
 from roomcast.exposition.health import Readiness
 
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
@@ -28,19 +30,23 @@ STALL_PAUSE = 0.01
 # Of an origin in the log: strangers choose how long theirs is.
 MAX_ORIGIN = 256
 LAG_PROBE = 1.0
-# At shutdown clients get this long (seconds) to answer a close frame; looked at so often.
+# At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get; less where
+# the operator was in a hurry: who reads at all needs a round trip. Looked at so often.
 CLOSING_PATIENCE = 2.5
+HURRIED_PATIENCE = 0.5
 CLOSING_STEP = 0.02
+# Whether the operator waits no longer is looked at so often (seconds) while handlers are waited for.
+HANDLER_STEP = 0.1
 # Handlers that are cancelled at shutdown get this long (seconds) for their ``finally``.
 CLEANING_PATIENCE = 1.0
-# A node that drains ends so many clients at once, every so many seconds: those that come back elsewhere do not all
-# come at once.
-DRAIN_BATCH = 64
+# A node that drains tells the next few clients to move every so many seconds.
 DRAIN_STEP = 0.05
 # File descriptors that are kept for everything but clients.
 SPARE_FILES = 64
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
+# What clients have lost by a stop is written here, whatever the application does with its own logger.
+DRAIN_LOG = logging.getLogger("roomcast.drain")
 
 
 class Runtime(Calls):
@@ -52,6 +58,11 @@ class Runtime(Calls):
         self.engine_logger: Any = logger
         self.time: Callable[[], float]
         self.closing: set[object] = set()
+        self.hurried = False
+        """Set by who stops the process and waits no longer: everybody is told to go now, handlers are cancelled."""
+        self.unread = 0
+        """Connections that were cut because the client did not answer the close frame: it may not have read all."""
+        self._parting_since: float | None = None
         self._refused_origin = False
         self._departures: deque[Callable[[], object]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -133,18 +144,51 @@ class Runtime(Calls):
         self.counters.lagged(now - due)
         self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more sessions, and end those that are there so that clients come back elsewhere: in batches over
-        ``seconds``.
+    async def drain(self, seconds: float) -> Drain:
+        """Take no more sessions, and end those that are there so that clients come back elsewhere: over ``seconds``, as
+        :class:`~roomcast.core.draining.Drain` says, which is returned.
+
+        That is when they have read what was written to them, or have had their time for it; how many have not is
+        written to the log.
         """
-        engine = self.engine
-        engine.accepting = False
-        everybody = len(engine.sessions)
-        batch = max(DRAIN_BATCH, round(everybody * DRAIN_STEP / seconds) if seconds else everybody)
-        while any(session.alive for session in engine.sessions.values()):
-            self.run(engine.close_some(batch, "server shutting down", 1012))
+        self.engine.accepting = False
+        plan = Drain(self.engine, seconds, self.time(), self._answering.values)
+        while not plan.over():
             self.flush()
-            await asyncio.sleep(DRAIN_STEP if any(session.alive for session in engine.sessions.values()) else 0)
+            self.run(plan.step(self.time(), self.hurried))
+            self.flush()
+            await asyncio.sleep(0 if plan.over() else DRAIN_STEP)
+        await self._see_through()
+        unread = self.unread + len(self.closing) + sum(bool(each.outbox.frames) for each in self._lingering())
+        if unread:
+            DRAIN_LOG.warning("of %d clients that were told to move %d have not read all", plan.told, unread)
+        return plan
+
+    async def _see_through(self) -> None:
+        """Wait for clients that still have something to do: to answer a close frame, or to fetch the last they get.
+
+        Their time begins once, however often a stop comes by here.
+        """
+        if self._parting_since is None:
+            self._parting_since = self.time()
+        while self._awaited():
+            patience = HURRIED_PATIENCE if self.hurried else CLOSING_PATIENCE
+            if self.time() - self._parting_since > patience:
+                return
+            await asyncio.sleep(CLOSING_STEP)
+
+    async def _see_handlers_through(self, patience: float) -> None:
+        """Wait for handlers that still run, then cancel them."""
+        running = {task for task in self.tasks if task is not asyncio.current_task()}
+        until = self.time() + patience
+        while running and not self.hurried and self.time() < until:
+            _, running = await asyncio.wait(running, timeout=min(HANDLER_STEP, until - self.time()))
+        if not running:
+            return
+        for task in running:
+            task.cancel()
+        self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(running))
+        await asyncio.wait(running, timeout=CLEANING_PATIENCE)
 
     async def close(self, patience: float) -> None:
         """Wait up to ``patience`` seconds for handlers that still run and connections that still close, then cut them
@@ -157,25 +201,17 @@ class Runtime(Calls):
         self.flush()
         while self._departures:
             self._departures.popleft()()
-        running = {task for task in self.tasks if task is not asyncio.current_task()}
-        if running:
-            _, late = await asyncio.wait(running, timeout=patience)
-            for task in late:
-                task.cancel()
-            if late:
-                self.logger.warning("%d handlers were still running at shutdown and were cancelled", len(late))
-                await asyncio.wait(late, timeout=CLEANING_PATIENCE)
-        until = self.time() + CLOSING_PATIENCE
-        while self._awaited() and self.time() < until:  # noqa: ASYNC110  # it waits for clients, not for a task
-            await asyncio.sleep(CLOSING_STEP)
+        await self._see_handlers_through(patience)
+        await self._see_through()
         if self.bus is not None:
-            await self.bus.close()
+            await self.bus.close(flushing=not self.hurried)
         self.run(self.engine.deadlines.run(float("inf")))
         for timer in (self._timer, self._probe):
             if timer is not None:
                 timer.cancel()
         self._timer = self._probe = None
         self.starter.close()
+        self._parting_since = None
         self.loop = None
 
     def readiness(self, started: bool, draining: bool) -> Readiness:
@@ -186,8 +222,11 @@ class Runtime(Calls):
         return Readiness(started, draining, cluster.unready(), cluster.degraded())
 
     def _awaited(self) -> bool:
-        """Whether a client still has something to do: to answer a close frame, or to fetch the last that it gets."""
-        return bool(self.closing) or any(session.outbox.frames for session in self.engine.sessions.values())
+        return bool(self.closing) or any(session.outbox.frames for session in self._lingering())
+
+    def _lingering(self) -> Iterable[Session]:
+        """The polling sessions that have ended and whose clients have not fetched all."""
+        return self.engine.sessions.values()
 
     def depart(self, leave: Callable[[], object]) -> None:
         """Do what a lost connection leaves to do, a few per turn: thousands at once must not stop everybody else."""
@@ -208,6 +247,7 @@ class Runtime(Calls):
         self._refused_origin = True
         origin = (request.header(b"origin") or b"")[:MAX_ORIGIN].decode("ascii", "backslashreplace")
         log("%s is not an accepted origin. See the option cors_allowed_origins", origin)
+
 
 def open_files() -> int | None:
     """How many clients the process's limit of open files leaves room for; None where there is no such limit."""

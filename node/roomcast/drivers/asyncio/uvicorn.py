@@ -277,6 +277,7 @@ class SocketIOProtocol(asyncio.Protocol):
 
     def _cut(self, now: float) -> None:
         """The client never answered the close frame."""
+        cast("Route", self._route).runtime.unread += 1
         self._transport.abort()
 
 

@@ -52,8 +52,10 @@ class SilentBroker(ScriptedAsyncBroker):
 class Joined:
     """A server with a bus over scripted brokers; ``brokers`` are those that it has made, the present one last."""
 
-    def __init__(self, make: type[ScriptedAsyncBroker] = ScriptedAsyncBroker, *, tag: str = "aaaa") -> None:
-        self.sio = roomcast.AsyncServer(namespaces="*", tag=tag, drain_seconds=0.0)
+    def __init__(
+        self, make: type[ScriptedAsyncBroker] = ScriptedAsyncBroker, *, tag: str = "aaaa", **settings: Any
+    ) -> None:
+        self.sio = roomcast.AsyncServer(namespaces="*", tag=tag, drain_seconds=0.0, **settings)
         self.brokers: list[ScriptedAsyncBroker] = []
         self._make = make
         self.reader = EnvelopeCodec(new_origin("read"), CLUSTER)
@@ -329,6 +331,42 @@ async def test_a_server_that_ends_and_starts_again_joins_again() -> None:
     assert joined.bus.cluster.origin.epoch != epoch
     assert joined.published()[0][1] == ["hello"]
     await joined.ends()
+
+
+def large() -> bytes:
+    """Two of these are more than may be with the broker at a time."""
+    return bytes(600_000)
+
+
+async def test_what_waits_at_the_end_is_published_before_goodbye_is_said() -> None:
+    joined = Joined(publish_buffer_bytes=1_048_576)
+    await joined.starts()
+    joined.broker.listener.accepted(2)
+    for _ in range(2):
+        await joined.sio.emit("large", large())
+    await turns(2)
+    assert joined.published()[-1] == (ALL, ["emit"])
+    ending = asyncio.create_task(joined.ends())
+    await turns(5)
+    assert len(joined.published()) == 3
+    joined.broker.listener.accepted(1)
+    await ending
+    assert joined.published()[-2:] == [(ALL, ["emit"]), (ALL, ["goodbye"])]
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_a_broker_that_takes_nothing_more_is_not_waited_for_long(
+    hurried: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bus_module, "FLUSH_PATIENCE", 10 * PATIENCE if hurried else SHORT)
+    joined = Joined(publish_buffer_bytes=1_048_576)
+    await joined.starts()
+    for _ in range(2):
+        await joined.sio.emit("large", large())
+    joined.sio.runtime.hurried = hurried
+    await joined.ends()
+    assert ("1 operations had not been taken by the broker" in caplog.text) is not hurried
+    assert joined.broker.calls[-1] == ("close",)
 
 
 async def test_an_end_that_is_cancelled_leaves_nothing_due() -> None:

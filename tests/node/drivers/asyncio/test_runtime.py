@@ -13,8 +13,10 @@ import uvloop
 import roomcast
 from roomcast.drivers.asyncio import runtime as runtime_module
 from roomcast.drivers.asyncio.runtime import DEPARTURES, LAG_PROBE, STALL
+from tests.support.api_client import WebSocketClient
 from tests.support.counting import CountingLoop, Crowd, run, turns
 from tests.support.inprocess import Node, Way, eventually
+from tests.support.patience import PATIENCE
 
 A_MOMENT = 0.01
 """Seconds that a handler takes."""
@@ -309,6 +311,35 @@ async def test_who_still_runs_after_that_is_cancelled_and_may_clean_up(
     assert log == ["cleaned up"]
     assert "1 handlers were still running at shutdown and were cancelled" in caplog.text
     assert not sio.runtime.tasks
+
+
+async def test_handlers_are_not_waited_for_once_the_operator_is_in_a_hurry(caplog: pytest.LogCaptureFixture) -> None:
+    sio = roomcast.AsyncServer(drain_seconds=0, logger=logging.getLogger("test.runtime"))
+    await sio.start()
+    sio.start_background_task(asyncio.Event().wait)
+    stopping = asyncio.ensure_future(sio.runtime.close(1_000))
+    await turns(3)
+    assert not stopping.done()
+    sio.runtime.hurried = True
+    await asyncio.wait_for(stopping, PATIENCE)
+    assert "1 handlers were still running at shutdown and were cancelled" in caplog.text
+
+
+@pytest.mark.parametrize(("transport", "hurried"), [("websocket", False), ("polling", False), ("polling", True)])
+async def test_who_has_not_read_all_when_the_time_is_up_is_confessed(
+    transport: str, hurried: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runtime_module, "HURRIED_PATIENCE" if hurried else "CLOSING_PATIENCE", 0.05)
+    sio = roomcast.AsyncServer(drain_seconds=0)
+    async with Node(sio, Way()) as node:
+        client = await node.connect(transport=transport)
+        await node.connect()
+        if isinstance(client, WebSocketClient):
+            client.connection.transport.pause_reading()
+        await sio.emit("last", "words", to=client.sid)
+        sio.runtime.hurried = hurried
+        await sio.shutdown()
+    assert "of 2 clients that were told to move 1 have not read all" in caplog.text
 
 
 async def test_a_background_task_may_stop_the_server() -> None:
