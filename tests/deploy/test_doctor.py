@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -144,6 +145,7 @@ def test_haproxy_that_is_set_up_right(deployment: Deployment) -> None:
         "what was emitted through the broker reached clients on aaaa, bbbb and cccc",
     ):
         assert words in done.stdout
+    assert not re.search(rf"({'|'.join(TAGS)})[\w-]{{16}}", done.stdout)  # no sid
 
 
 def test_nginx_that_is_set_up_right(deployment: Deployment) -> None:

@@ -19,8 +19,8 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 SCENARIO_PATIENCE = 5 * PATIENCE
 """Seconds for a whole scenario; every single wait in it is shorter."""
 
-Deeds = Mapping[str, Callable[[], None]]
-"""What a scenario may ask for, by its words."""
+Deeds = Mapping[str, Callable[..., None]]
+"""What a scenario may ask for, by the first word; they are called with the other words."""
 
 
 def node_with_playwright() -> str:
@@ -84,7 +84,8 @@ class Scenario:
     def _obey(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
-        for word in process.stdout:  # ends when the scenario does
-            self._deeds[word.strip()]()
+        for line in process.stdout:  # ends when the scenario does
+            word, *others = line.split()
+            self._deeds[word](*others)
             process.stdin.write("done\n")
             process.stdin.flush()
