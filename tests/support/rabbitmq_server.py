@@ -158,6 +158,11 @@ class RabbitServer(Process):
     def end_memory_alarm(self) -> None:
         self.rabbitmqctl("set_vm_memory_high_watermark", str(MEMORY))
 
+    def add_user(self, user: str, password: str) -> None:
+        """Who may do everything."""
+        self.rabbitmqctl("add_user", user, password)
+        self.rabbitmqctl("set_permissions", user, ".*", ".*", ".*")
+
     def change_password(self, password: str, *, user: str | None = None) -> None:
         """Of whoever connects from now on; the URL of this object stays as it is."""
         self.rabbitmqctl("change_password", user or self.user, password)

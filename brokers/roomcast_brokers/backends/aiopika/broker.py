@@ -117,21 +117,24 @@ class AiopikaBroker:
         first = self._state is not State.CLOSED
         self._state = State.CLOSED
         if first:
+            connection, making = self._connection, self._making
             try:
-                await self._end()
+                if connection is not None and connection.session.greeted:
+                    await self._end(connection)
             finally:
                 self._drop()
                 listener, self._listener = self._listener, None
                 if listener is not None:
                     listener.changed(State.CLOSED, None)
                 self._closed.set()
+            if connection is not None and making is not None:
+                await asyncio.wait([making])
+                if connection.made and not making.cancelled():  # uvloop tells nobody of the end of what one had made
+                    await asyncio.wait([connection.gone], timeout=CLOSE_TIMEOUT)
         await self._closed.wait()
 
-    async def _end(self) -> None:
-        """Write what was handed over, leave no queue behind, see the connection go; within the time that there is."""
-        connection = self._connection
-        if connection is None or not connection.made:
-            return
+    async def _end(self, connection: Connection) -> None:
+        """Write what was handed over, leave no queue behind, hear the server's goodbye; within the time there is."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 self._settled.clear()

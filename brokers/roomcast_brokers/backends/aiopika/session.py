@@ -106,11 +106,12 @@ class Session:
 
     def take(self) -> bytes:
         """What is to be written now."""
-        if self._subscriptions.changed and self.greeted and not self._over:
-            self._bind()
-            self._look_whether_ready()
-        if self._fenced is None and not self._topology.durable and self.receipts.outstanding:
-            self._fence()
+        if not self._over:
+            if self._subscriptions.changed and self.greeted:
+                self._bind()
+                self._look_whether_ready()
+            if self._fenced is None and not self._topology.durable and self.receipts.outstanding:
+                self._fence()
         out = self._out
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()

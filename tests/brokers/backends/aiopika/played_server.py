@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pamqp.base import Frame
 from pamqp.body import ContentBody
@@ -130,3 +131,59 @@ class Conversation:
         """What was told since the last time."""
         events, self.events = self.events, []
         return events
+
+
+class PlayedServer:
+    """The same on a socket, for one connection after another. ``heard`` has the names of what was said to it,
+    ``something`` is set when there is more.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.something = asyncio.Event()
+        self.mute = False
+        self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self.port}"
+
+    def say(self, method: Method, channel: int = CHANNEL) -> None:
+        """To the latest that has come."""
+        self._writers[-1].write(marshal(method, channel))
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        self._tasks.add(asyncio.ensure_future(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readexactly(8)
+            if not self.mute:
+                writer.write(marshal(Connection.Start(), 0))
+            while True:
+                head = await reader.readexactly(7)
+                rest = await reader.readexactly(int.from_bytes(head[3:7]) + 1)
+                _, channel, frame = unmarshal(head + rest)
+                self.heard.append(frame.name)
+                self.something.set()
+                answer = ANSWERS.get(type(frame))
+                if answer is not None and not self.mute:
+                    writer.write(marshal(answer, channel))
