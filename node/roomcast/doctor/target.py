@@ -54,6 +54,7 @@ def parse_target(url: str, path: str | None = None) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as whoever connects will do
     except ValueError as error:
         raise SettingsError(f"this is no URL: {error}") from error
     scheme = _SCHEMES.get(parts.scheme)

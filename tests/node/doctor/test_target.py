@@ -50,6 +50,7 @@ def test_the_path_in_an_option_of_its_own() -> None:
         ("ftp://chat.example.com", None, "must begin with"),
         ("https://", None, "must begin with"),
         ("http://x:99999", None, "no URL"),
+        ("http://a..b", None, "no URL"),
         ("http://x/?EIO=4", None, "query"),
         ("http://x/a", "/b", "say it once"),
         ("http://x", "/a b", "space"),

@@ -8,7 +8,7 @@ from typing import Final
 
 from roomcast.doctor.answers import Answer
 from roomcast.doctor.findings import Finding, ok, skipped, warning
-from roomcast.doctor.wording import duration, listed
+from roomcast.doctor.wording import count, duration, listed
 
 CHECK: Final = "clock"
 
@@ -31,10 +31,8 @@ def offset(answer: Answer, received: float) -> float | None:
 
 def judge_clock(date: float | None, nodes: Mapping[str, float] | None = None) -> Finding:
     """``date`` is the offset of the ``Date`` header, ``nodes`` those in the beats of nodes. Ahead is positive."""
-    known = {
-        **({} if date is None else {"the Date of its answers": date}),
-        **{f"node {t}": o for t, o in (nodes or {}).items()},
-    }
+    known = {} if date is None else {"the Date of its answers": date}
+    known |= {f"node {tag}": offset for tag, offset in (nodes or {}).items()}
     if not known:
         return skipped(CHECK, "the answers have no Date")
     facts = {"offsets": {name: round(value, 1) for name, value in known.items()}}
@@ -46,5 +44,6 @@ def judge_clock(date: float | None, nodes: Mapping[str, float] | None = None) ->
         advice = (
             "let all machines, this one too, get their time by NTP: logs, tokens and measured latencies depend on it"
         )
-        return warning(CHECK, f"{text} of this machine's clock", advice, **facts)
-    return ok(CHECK, f"agrees with this machine's to {duration(TOLERANCE)}", **facts)
+        return warning(CHECK, f"by this machine's clock {text}", advice, **facts)
+    whose = [*([] if date is None else ["the Date of its answers"]), *([count(len(nodes), "node")] if nodes else [])]
+    return ok(CHECK, f"less than {TOLERANCE:g} s between this machine's clock and {listed(whose)}", **facts)

@@ -63,6 +63,11 @@ def judge_websocket(tries: Sequence[SocketTry]) -> Finding:
         )
     if good:
         text = f"{len(bad)} of {count(len(tries), 'WebSocket')} failed: {_how(first)}"
+        if all(isinstance(each.outcome, Answer) and each.outcome.status == 503 for each in bad):
+            advice = (
+                "a node is full or drains, or max_handshakes_per_second_per_address is low for users behind one address"
+            )
+            return warning("websocket", text, advice, **facts)
         advice = "one of several proxies or nodes is set up differently, or full: compare them"
         return wrong("websocket", text, advice, **facts)
     text, advice = _diagnosis(first)

@@ -32,6 +32,8 @@ def test_no_date() -> None:
 def test_they_agree() -> None:
     finding = judge_clock(-1.5, {"aaaa": 0.2})
     assert finding.level is Level.OK
+    assert finding.text == "less than 5 s between this machine's clock and the Date of its answers and 1 node"
+    assert judge_clock(-1.5).text == "less than 5 s between this machine's clock and the Date of its answers"
     assert finding.facts == {"offsets": {"the Date of its answers": -1.5, "node aaaa": 0.2}}
 
 
@@ -39,5 +41,5 @@ def test_they_do_not() -> None:
     finding = judge_clock(30.4, {"aaaa": 0.2, "bbbb": -7200.0})
     assert finding.level is Level.WARNING
     assert finding.text == (
-        "the Date of its answers is 30 s ahead and node bbbb is 7200 s behind of this machine's clock"
+        "by this machine's clock the Date of its answers is 30 s ahead and node bbbb is 7200 s behind"
     )

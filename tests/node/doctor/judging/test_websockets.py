@@ -55,6 +55,11 @@ def test_some_do() -> None:
     assert (finding.level, finding.text) == (Level.WRONG, "1 of 3 WebSockets failed: accepted, but nothing comes")
 
 
+def test_some_are_refused_for_now() -> None:
+    finding = judge_websocket([GOOD, refused(Answer(503)), refused(Answer(503))])
+    assert (finding.level, finding.text) == (Level.WARNING, "2 of 3 WebSockets failed: the server answers 503")
+
+
 def test_sessions_move() -> None:
     finding = judge_upgrade([GOOD, GOOD], direct=True, offered=True, sticky=True)
     assert (finding.level, finding.text) == (Level.OK, "2 polling sessions moved to WebSocket")
