@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -51,7 +52,31 @@ async def test_a_poll_that_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None
     assert entry == Entry("/", "silent", SHORT)
 
 
-async def test_a_session_that_nobody_knows() -> None:
+async def test_pings_come_before_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promptness, "_HEAD_START", 2 * SHORT)
+    async with Node(roomcast.AsyncServer(namespaces="*", ping_interval=SHORT), Way()) as served:
+        entry = await promptness.poll_entry(HttpClient(parse_target(served.base)), Door())
+        await served.empty()
+    assert entry is not None
+    assert entry.result == "in"
+
+
+async def test_nothing_but_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promptness, "REQUEST_SECONDS", 1.5 * SHORT)
+    sio = roomcast.AsyncServer(ping_interval=SHORT)
+    late = asyncio.Event()
+
+    @sio.event
+    async def connect(sid: str, environ: Any) -> None:
+        await late.wait()
+
+    async with Node(sio, Way()) as served:
+        entry = await promptness.poll_entry(HttpClient(parse_target(served.base)), Door())
+        late.set()
+    assert entry == Entry("/", "silent", 1.5 * SHORT)
+
+
+async def test_a_server_that_says_anything() -> None:
     body = b'0{"sid":"x","pingInterval":1,"pingTimeout":1}'
     async with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)) as (_, port):
         assert await promptness.poll_entry(client_of(port), Door()) == Entry("/", "closed")
