@@ -121,7 +121,8 @@ class Cluster:
         self._release: Deadline | None = None
         self._received = 0
         self._rooms_on: dict[str, int] = {}  # channel → rooms here that need it: a shard serves several
-        self._codecs: dict[str, Codec] = {self.codec_name: node.codec}
+        self._limits = CodecLimits.from_settings(settings).between_nodes()
+        self._codecs: dict[str, Codec] = {self.codec_name: node.codec.with_limits(self._limits)}
         self.queue.on_ready = self.subscriptions.on_ready = self._wake
         self._give_gauges()
         node.hub.on_room = self.room_changed
@@ -339,13 +340,13 @@ class Cluster:
         return publish_answer(self, asker, answer)
 
     def codec_of(self, name: str) -> Codec:
-        """The codec by the name that stands in messages. PacketError for one that is not known here."""
+        """What reads the codec of that name in messages. PacketError for one that is not known here."""
         codec = self._codecs.get(name)
         if codec is None:
             serializer = CODECS.get(name)
             if serializer is None:
                 raise PacketError("type", "another node uses an encoding that is not known here")
-            codec = self._codecs[name] = make_codec(serializer, CodecLimits.from_settings(self.node.settings))
+            codec = self._codecs[name] = make_codec(serializer, self._limits)
         return codec
 
     def decode_args(self, codec: str, args: bytes, attachments: tuple[bytes, ...]) -> list[Any]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from roomcast.settings import Settings
 from roomcast.socketio.packet import Packet
+from roomcast_brokers.plain import MAX_DEPTH
+
+# The longest integer that the interpreter reads and writes, unless it was told otherwise; so no application emits more.
+MAX_INTEGER_DIGITS: Final = 4_300
 
 
 class CodecLimits(msgspec.Struct, frozen=True):
@@ -29,6 +33,14 @@ class CodecLimits(msgspec.Struct, frozen=True):
             max_name_bytes=settings.max_name_bytes,
         )
 
+    def between_nodes(self) -> CodecLimits:
+        """For what other nodes encoded: their applications may emit what no client may send."""
+        return msgspec.structs.replace(
+            self,
+            max_json_depth=max(self.max_json_depth, MAX_DEPTH),
+            max_integer_digits=max(self.max_integer_digits, MAX_INTEGER_DIGITS),
+        )
+
 
 class Codec(Protocol):
     """Packets to and from bytes. Holds no state between calls; one serves all clients of a server.
@@ -44,6 +56,9 @@ class Codec(Protocol):
     @property
     def binary(self) -> bool:
         """Whether a packet is a binary message (MessagePack) or a text (JSON)."""
+
+    def with_limits(self, limits: CodecLimits) -> Codec:
+        """The same encoding with other limits."""
 
     @property
     def plain_decoder(self) -> Callable[[bytes], list[Any]]:

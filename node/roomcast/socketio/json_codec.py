@@ -40,18 +40,23 @@ class JsonModule(JsonDumps, Protocol):
 class JsonCodec(JsonWriter):
     """See :class:`~roomcast.socketio.codec.Codec`. ``json`` replaces msgspec for this codec alone."""
 
-    __slots__ = ("_decode_list", "_limits", "_max_name_bytes", "_reader")
+    __slots__ = ("_decode_list", "_json", "_limits", "_max_name_bytes", "_reader")
 
     binary = False
     unencodable = UnencodableError
 
     def __init__(self, limits: CodecLimits = _DEFAULT_LIMITS, json: JsonModule | None = None) -> None:
         super().__init__(json)
+        self._json = json
         self._limits = limits
         self._max_name_bytes = limits.max_name_bytes
         loads = None if json is None else json.loads
         self._reader = StrictReader(limits.max_json_depth, limits.max_integer_digits, loads)
         self._decode_list: Callable[[bytes], list[Any]] = _fast_decoder(limits) if json is None else _no_fast_decoder
+
+    def with_limits(self, limits: CodecLimits) -> JsonCodec:
+        """The same with other limits."""
+        return JsonCodec(limits, self._json)
 
     # -- reading
 

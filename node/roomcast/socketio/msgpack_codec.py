@@ -53,6 +53,10 @@ class MsgpackCodec:
         self._limits = limits
         self._decode = _fast_decoder(min(PLAIN_DEPTH, limits.max_json_depth))
 
+    def with_limits(self, limits: CodecLimits) -> MsgpackCodec:
+        """The same with other limits."""
+        return MsgpackCodec(limits)
+
     # -- reading
 
     @property

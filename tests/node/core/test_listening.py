@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from roomcast.settings import Settings
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.codec import encode_body, encode_operation
 from roomcast_brokers.contracts import Traits
@@ -334,3 +335,43 @@ def test_a_probe_of_our_own_confirms_its_channel_and_nobody_elses_does() -> None
     a.delivered(ROOM, payload)
     a.flush()
     assert ending.values == ()
+
+
+def deep(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("data", [deep(100), 10**200, {"a": deep(60), "b": -(10**40)}])
+@pytest.mark.parametrize("beside", [(), (b"attached",)])
+def test_applications_may_emit_what_no_client_may_send(data: Any, beside: tuple[bytes, ...]) -> None:
+    """Clients' packets are bound to 64 levels and 32 digits; what another node's application emits is not."""
+    world = World()
+    a, b = world.nodes("aaaa", "bbbb")
+    anna, bert = a.client(), b.client()
+    a.emit("large", (data, *beside))
+    world.settle()
+    assert anna.heard() == bert.heard() == [["large", data, *beside]]
+    assert b.dropped == {}
+
+
+def test_answers_that_a_more_generous_node_took_are_read_too() -> None:
+    world = World()
+    a, b = world.node("aaaa"), world.node("bbbb", Settings(max_json_depth=120, max_integer_digits=100))
+    world.settle()
+    bert = b.client()
+    ending = a.ask("question", None, bert.sid, 10.0)
+    world.settle()
+    bert.answers(bert.asked(), deep(110), 10**90)
+    world.settle()
+    assert ending.values == (deep(110), 10**90)
+
+
+def test_what_is_deeper_than_any_application_may_emit_is_dropped() -> None:
+    world = World()
+    (a,) = world.nodes("aaaa")
+    a.client()
+    Stranger(a).says(ALL, emit(b'["e",' + b"[" * 200 + b"]" * 200 + b"]", attachments=(b"x",)))
+    assert a.dropped == {"body": 1}

@@ -186,3 +186,10 @@ def test_unusual_data_is_sent_as_what_it_resembles(codec: Codec) -> None:
     data = [(1, 2), {3: Word("x"), Word("y"): True}, {None: None}, {True: [], 1.5: {}}, bytearray(b"b"), -math.inf]
     expected = [[1, 2], {"3": "x", "y": True}, {"null": None}, {"true": [], "1.5": {}}, b"b"]
     assert read(codec, *codec.encode_event("/", ["e", *data])).data[1:-1] == expected
+
+
+def test_between_nodes_limits_are_those_of_applications_unless_they_are_higher() -> None:
+    limits = CodecLimits(max_attachments=3).between_nodes()
+    assert (limits.max_attachments, limits.max_json_depth, limits.max_integer_digits) == (3, 128, 4_300)
+    higher = CodecLimits(max_json_depth=500, max_integer_digits=10_000)
+    assert higher.between_nodes() == higher

@@ -182,6 +182,28 @@ def test_the_digits_of_an_integer_are_a_setting(digits: int) -> None:
         assert caught.value.kind == "number"
 
 
+def test_the_same_codec_has_other_limits() -> None:
+    deep, long = b"[" * 80 + b"]" * 80, b"[" + b"9" * 40 + b"]"
+    for codec in (JsonCodec(), JsonCodec(json=json)):
+        generous = codec.with_limits(CodecLimits(max_json_depth=80, max_integer_digits=40))
+        for data in (deep, long):
+            assert generous.decode_args(data)
+            with pytest.raises(PacketError):
+                codec.decode_args(data)
+        assert generous.encode_args([{"a": 1}]) == codec.encode_args([{"a": 1}])
+    own = JsonCodec(json=Reversing())
+    assert own.with_limits(CodecLimits()).decode_args(b"[1,2]") == [2, 1]
+
+
+class Reversing:
+    """A JSON module with a mind of its own."""
+
+    dumps = staticmethod(json.dumps)
+
+    def loads(self, text: str) -> Any:
+        return json.loads(text)[::-1]
+
+
 def test_the_number_of_attachments_is_a_setting() -> None:
     codec = JsonCodec(CodecLimits(max_attachments=1_000))
     assert codec.decode_text(b'51000-["e"]').attachments == 1_000

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
 from roomcast.errors import PacketError, UnencodableError
+from roomcast.socketio.codec import CodecLimits
 from roomcast.socketio.msgpack_codec import MsgpackCodec
 from roomcast.socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
 
@@ -207,6 +208,13 @@ def test_arguments_alone_are_read() -> None:
         with pytest.raises(PacketError) as caught:
             CODEC.decode_args(data)
         assert caught.value.kind == kind
+
+
+def test_the_same_codec_has_other_limits() -> None:
+    data = b"\x91" * 80 + b"\x01"
+    with pytest.raises(PacketError):
+        CODEC.decode_args(data)
+    assert CODEC.with_limits(CodecLimits(max_json_depth=80)).decode_args(data)
 
 
 def test_data_that_was_encoded_once_is_wrapped_for_each_packet() -> None:
