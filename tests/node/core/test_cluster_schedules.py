@@ -358,3 +358,8 @@ def test_every_schedule_keeps_the_promises(name: str, actions: list[tuple[Any, .
 @given(actions=st.lists(ACTIONS, min_size=60, max_size=150))
 def test_every_long_schedule_keeps_the_promises(name: str, actions: list[tuple[Any, ...]]) -> None:
     play(TRAITS[name], actions)
+
+
+@pytest.mark.parametrize("name", TRAITS)
+def test_who_asks_a_node_that_has_just_come_is_told_of_its_break(name: str) -> None:
+    play(TRAITS[name], [("breaks", 0, 0), ("asks", 1, ("client", 0), True)])

@@ -231,6 +231,20 @@ def test_what_is_unsubscribed_while_marks_wait_is_not_confessed() -> None:
     assert tracking.take_gaps() == [Gap("peer", "other", 1)]
 
 
+def test_on_our_own_channel_a_counter_that_is_not_older_than_we_are_is_ours_from_its_beginning() -> None:
+    tracking = Tracking(ordered=True, lease=LEASE, own="node:us")
+    tracking.begin("node:us", 10.0)
+    tracking.begin("room", 10.0)
+    tracking.mark(PEER, mark(0, 1, since=0.5, channel="room"), 10.2)
+    assert tracking.take_unheard() == []
+    tracking.mark(PEER, mark(0, 1, since=0.5, channel="node:us"), 10.2)
+    assert tracking.take_unheard() == [PEER]
+    assert tracking.take_unheard() == []
+    tracking.mark(REBORN, mark(3, 4, since=0.5, channel="node:us"), 10.2)
+    tracking.mark(REBORN, mark(0, 4, since=5.0, channel="node:us"), 10.2)
+    assert tracking.take_gaps() == [Gap("peer", "node:us", 1)], "of a predecessor of ours"
+
+
 # --- bounds -----------------------------------------------------------------------------------------------------------
 
 
