@@ -1,0 +1,73 @@
+"""The half of a bus that is the same in every colour: what goes to the broker, and what is said of its state.
+
+A bus joins one node to its cluster: it owns the connection to the broker, tells the cluster what the broker told it,
+and hands over what the cluster has ready. Everything that is decided is decided in :mod:`roomcast.core.cluster`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from roomcast.core.cluster import Cluster, ClusterOptions
+from roomcast_brokers.contracts import State
+from roomcast_brokers.errors import BrokerUnreachableError
+
+if TYPE_CHECKING:
+    from roomcast.core.node import Node
+
+logger = logging.getLogger("roomcast.cluster")
+
+# Start-up waits so long (seconds) for the broker, so that the node has said hello before its first client comes.
+# Without the broker it serves all the same.
+HELLO_PATIENCE = 1.0
+
+
+class BusSurface:
+    """``wall()`` is the time of day in milliseconds. The cluster exists from the beginning, so that applications can
+    ask it; every later start takes a new one.
+    """
+
+    def __init__(
+        self, node: Node, options: ClusterOptions, wall: Callable[[], int], random_bits: Callable[[int], int]
+    ) -> None:
+        self._node = node
+        self._make_cluster = partial(Cluster, node, options, wall, random_bits)
+        self._counters = node.counters.cluster
+        self._unreachable = False
+        self._used = False
+        self.cluster = self._make_cluster()
+
+    def renew(self) -> None:
+        """A start: the cluster is new unless this is the first; who wants to hear of gaps hears of its gaps too."""
+        if self._used:
+            hooks = self.cluster.confessions.on_gap
+            self.cluster = self._make_cluster()
+            self.cluster.confessions.on_gap = hooks
+        self._used = True
+
+    def hand_over(self, broker: Any) -> None:
+        """Give the broker what the cluster has ready, in order."""
+        cluster = self.cluster
+        for change in cluster.take_changes():
+            if change.generation is None:
+                broker.unsubscribe(change.channel)
+            else:
+                broker.subscribe(change.channel, change.generation)
+        try:
+            for channel, payload in cluster.take_messages():
+                broker.publish(channel, payload)
+        except BrokerUnreachableError:
+            # It has gone in this very turn; the cluster hears of that, and retries everything taken.
+            logger.debug("the broker went away while messages were handed over")
+
+    def log_change(self, state: State, cause: Exception | None) -> None:
+        """Say once that the broker is away, and when it is there."""
+        if state is State.UP:
+            logger.info("the broker is there; this node is %s", self._node.sids.tag)
+            self._unreachable = False
+        elif not self._unreachable and (cause is not None or self._counters.broker_reconnects):
+            self._unreachable = True
+            logger.error("the broker is away (%s): local clients are served, and it is tried again and again", cause)

@@ -1,0 +1,208 @@
+"""Application code as threads and greenlets run it: the work of a node is done here, and the node is told of the end.
+
+Handlers run in the tasks of a :class:`~roomcast.drivers.blocking.pool.Pool`, never under the lock of the core, so they
+may wait and may call every method of the server.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from roomcast.core.counters import Counters
+from roomcast.core.node import Node
+from roomcast.core.work import (
+    CallConnect,
+    CallDisconnect,
+    CallHandler,
+    CloseLink,
+    DrawTag,
+    Notify,
+    PauseReading,
+    Report,
+    ResetBroker,
+    SettleAck,
+    Several,
+)
+from roomcast.drivers.blocking.answers import Answer
+from roomcast.drivers.blocking.concurrency import Concurrency
+from roomcast.drivers.blocking.pool import Pool
+from roomcast.errors import UnencodableError
+from roomcast.exceptions import ConnectionRefusedError as Refused
+
+if TYPE_CHECKING:
+    from roomcast.core.client import Client
+    from roomcast.core.sockets import Socket
+    from roomcast.drivers.blocking.bus import Bus
+    from roomcast.drivers.blocking.runtime import Turn
+
+# How a connect handler says no; no error of its own.
+REFUSALS = (Refused, ConnectionRefusedError)
+CLUSTER_LOG = logging.getLogger("roomcast.cluster")
+# Handlers of one client that wait or run before nothing more is read from it: beyond that it sends faster than it is
+# served, and its messages wait in its socket, where they cost us nothing. Reading goes on at half of it.
+MAX_WAITING = 64
+
+
+class Calls:
+    """Does the work of a ``node`` (None where bare Engine.IO has none). :meth:`do` and :meth:`run` are for turns."""
+
+    turn: Turn
+
+    def __init__(
+        self, counters: Counters, logger: logging.Logger, concurrency: Concurrency, handlers: int, node: Node | None
+    ) -> None:
+        self.counters = counters
+        self.logger = logger
+        self.concurrency = concurrency
+        self.in_order = False
+        self.pool = Pool(concurrency, handlers)
+        self.answering: dict[int, Socket] = {}
+        """The sockets for which a handler that will be acknowledged is running, by the number of its call."""
+        self.bus: Bus | None = None
+        self._node = node
+        self._calls = 0
+        self._waiting: dict[Client, int] = {}
+        self._do: dict[type[Any], Callable[[Any], float | None]] = {
+            CallHandler: self._call_handler,
+            CallConnect: self._call_connect,
+            CallDisconnect: self._call_disconnect,
+            CloseLink: _close_link,
+            DrawTag: lambda _: self.bus.draw_tag() if self.bus is not None else None,
+            Notify: self._notify,
+            PauseReading: _pause,
+            Report: _report,
+            ResetBroker: lambda _: self.bus.reset() if self.bus is not None else None,
+            SettleAck: self._settle_ack,
+            Several: self._several,
+            type(None): _nothing,
+        }
+
+    def do(self, work: Any) -> float | None:
+        """Do one piece of work, or none (None). Returns how long (seconds) nothing more is to be read from the client
+        that caused it; None: go on.
+        """
+        return self._do[type(work)](work)
+
+    def run(self, works: Iterable[Any]) -> None:
+        """Do all of this, in order."""
+        for work in works:
+            self.do(work)
+
+    def _several(self, work: Several) -> float | None:
+        pauses = [pause for each in work.works if (pause := self.do(each)) is not None]
+        return max(pauses) if pauses else None
+
+    def is_behind(self, client: Client) -> bool:
+        """Whether so many of a client's handlers wait or run that nothing more should be read from it. In a turn."""
+        return self._waiting.get(client, 0) >= MAX_WAITING
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def _call_handler(self, work: CallHandler) -> None:
+        client = work.socket.client
+        self._waiting[client] = self._waiting.get(client, 0) + 1
+        number = self._calls = self._calls + 1
+        if work.ack_id is not None:
+            self.answering[number] = work.socket
+        self.pool.put(partial(self._run_handler, work, number), client if self.in_order else None)
+
+    def _run_handler(self, work: CallHandler, number: int) -> None:
+        result, error = attempt(work.call.fn, work.args)
+        with self.turn:
+            self.answering.pop(number, None)
+            self._one_less(work.socket.client)
+            if error is None and work.ack_id is not None and self._node is not None:
+                try:
+                    self._node.event_done(work.socket, work.ack_id, result)
+                except UnencodableError as unencodable:
+                    error = unencodable
+        if error is not None:
+            self.failed("event", error, f"the handler of an event in {work.socket.namespace.name!r}")
+
+    def _one_less(self, client: Client) -> None:
+        waiting = self._waiting[client] - 1
+        if waiting:
+            self._waiting[client] = waiting
+        else:
+            del self._waiting[client]
+        link: Any = client.session.link
+        if waiting == MAX_WAITING // 2 and link is not None:
+            link.owner.go_on()
+
+    def failed(self, kind: str, error: BaseException, what: str) -> None:
+        """Count and log what application code raised."""
+        self.counters.handler_errors.count(kind)
+        self.logger.error("%s raised %s", what, type(error).__name__, exc_info=error)
+
+    # --- connecting and leaving ---------------------------------------------------------------------------------------
+
+    def _call_connect(self, work: CallConnect) -> None:
+        self.pool.put(partial(self._run_connect, work), work.socket.client if self.in_order else None)
+
+    def _run_connect(self, work: CallConnect) -> None:
+        result, error = attempt(work.call.fn, work.args)
+        if error is not None and not isinstance(error, REFUSALS):
+            self.failed("connect", error, f"the connect handler of {work.socket.namespace.name!r}")
+        if self._node is not None:
+            with self.turn:
+                self.do(self._node.connect_done(work.socket, result, error))
+
+    def _call_disconnect(self, work: CallDisconnect) -> None:
+        self.pool.put(partial(self._run_disconnect, work), work.socket.client if self.in_order else None)
+
+    def _run_disconnect(self, work: CallDisconnect) -> None:
+        _, error = attempt(work.call.fn, work.args)
+        if error is not None:
+            self.failed("disconnect", error, f"the disconnect handler of {work.socket.namespace.name!r}")
+        if self._node is not None:
+            with self.turn:
+                self._node.disconnect_done(work.socket)
+
+    # --- callbacks and questions --------------------------------------------------------------------------------------
+
+    def _notify(self, work: Notify) -> None:
+        self.pool.put(partial(self._run_callback, work.fn, work.args))
+
+    def _run_callback(self, fn: Callable[..., Any], args: Iterable[Any]) -> None:
+        _, error = attempt(fn, args)
+        if error is not None:
+            self.failed("callback", error, "a callback")
+
+    def _settle_ack(self, work: SettleAck) -> None:
+        """End a ``call`` that waits, or run a callback as a task of its own."""
+        if isinstance(work.waiter, Answer):
+            work.waiter.settle(work.args, work.error)
+        elif work.error is None:
+            self._notify(Notify(work.waiter, work.args))
+
+
+def attempt(fn: Callable[..., Any], args: Iterable[Any]) -> tuple[Any, BaseException | None]:
+    """Call a function of the application: what it returned, and what it raised."""
+    try:
+        result = fn(*args)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError("a coroutine function cannot be a handler of Server: it needs AsyncServer")
+    except Exception as error:  # noqa: BLE001  # whatever the application raises is logged, and ends nothing else
+        return None, error
+    return result, None
+
+
+def _close_link(work: CloseLink) -> None:
+    work.link.owner.end(work.code, work.reason, work.tail)
+
+
+def _pause(work: PauseReading) -> float:
+    return work.seconds
+
+
+def _report(work: Report) -> None:
+    CLUSTER_LOG.log(logging.getLevelNamesMapping()[work.level.upper()], work.text)
+
+
+def _nothing(_: object) -> None:
+    """There was nothing to do."""

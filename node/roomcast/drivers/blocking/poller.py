@@ -1,0 +1,96 @@
+"""One thread that watches the sockets of all connections, so that none of them needs a thread of its own."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from roomcast.drivers.blocking.runtime import Runtime
+
+# Bytes that wake it up: one would do, and more that were written meanwhile are read in one go.
+WAKE = b"."
+WAKE_READ = 4_096
+
+
+class Watched(Protocol):
+    """A connection with a socket that does not block. All methods are called in a turn of the runtime."""
+
+    sock: socket.socket
+
+    def readable(self) -> None:
+        """Something has come, or the other end is gone."""
+
+    def writable(self) -> None:
+        """The socket takes more again; called as long as it is watched for that."""
+
+
+class Poller:
+    """Calls connections when their sockets are ready.
+
+    All that are ready at once are called in one turn, so that what they cause is written together.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._selector = runtime.concurrency.make_selector()
+        self._interests: dict[Watched, int] = {}
+        self._reading, self._writing = socket.socketpair()
+        self._reading.setblocking(False)
+        self._writing.setblocking(False)
+        # Those of Linux, BSD and macOS look at a socket that is registered while they wait; the others wait on.
+        self._sees_changes = hasattr(self._selector, "fileno")
+        self._closed = False
+        self._selector.register(self._reading, selectors.EVENT_READ, None)
+
+    # --- in a turn ----------------------------------------------------------------------------------------------------
+
+    def watch(self, connection: Watched, *, read: bool, write: bool) -> None:
+        """Watch its socket for these from now on; for neither: no longer, and it may be closed at once."""
+        interest = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+        known = self._interests.get(connection, 0)
+        if interest == known:
+            return
+        if not interest:
+            del self._interests[connection]
+            self._selector.unregister(connection.sock)
+        elif known:
+            self._interests[connection] = interest
+            self._selector.modify(connection.sock, interest, connection)
+        else:
+            self._interests[connection] = interest
+            self._selector.register(connection.sock, interest, connection)
+        if not self._sees_changes:
+            self._wake()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._writing.send(WAKE)
+        except BlockingIOError:
+            pass  # it has enough to wake up for
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Watch until :meth:`close`."""
+        while not self._closed:
+            ready = self._selector.select()
+            with self._runtime.turn:
+                for key, mask in ready:
+                    if key.data is None:
+                        self._reading.recv(WAKE_READ)
+                        continue
+                    connection = key.data
+                    if mask & selectors.EVENT_WRITE and connection in self._interests:
+                        connection.writable()
+                    if mask & selectors.EVENT_READ and connection in self._interests:
+                        connection.readable()
+        self._selector.close()
+        self._reading.close()
+        self._writing.close()

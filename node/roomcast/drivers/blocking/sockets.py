@@ -1,0 +1,128 @@
+"""A socket that never makes anybody wait: what it does not take at once is kept, and written when it takes more."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roomcast.drivers.blocking.runtime import Runtime
+
+READ_SIZE = 65_536
+
+
+class SocketConnection:
+    """The half of a connection that all have. Methods are for turns. What kinds of connection do is their own:
+    ``received(data)``, ``lost()``, ``pause()`` and ``resume()`` of writing.
+    """
+
+    def __init__(self, runtime: Runtime, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.runtime = runtime
+        self.reading = True
+        self._rest = bytearray()
+        self._closing = False
+        self._gone = False
+
+    def begin(self) -> None:
+        """Watch it from now on."""
+        self._watch()
+
+    def _watch(self) -> None:
+        alive = not self._gone
+        self.runtime.watch(self, read=self.reading and alive, write=bool(self._rest) and alive)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, block: bytes) -> None:
+        """Write it, now or when the socket takes it (:class:`~roomcast.engineio.outbox.Sink`)."""
+        if self._gone or self._closing:
+            return
+        if self._rest:
+            self._rest += block
+            return
+        sent = self._send(block)
+        if sent < len(block) and not self._gone:
+            self._rest += memoryview(block)[sent:]
+            self.pause()
+            self._watch()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the socket has not taken."""
+        return len(self._rest)
+
+    def writable(self) -> None:
+        """The socket takes more."""
+        sent = self._send(self._rest)
+        del self._rest[:sent]
+        if self._rest or self._gone:
+            return
+        if self._closing:
+            self.cut()
+            return
+        self._watch()
+        self.resume()
+
+    def _send(self, data: bytes | bytearray) -> int:
+        try:
+            return self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # reset, or gone: as everywhere, the end is told once
+            self._end()
+            return 0
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def readable(self) -> None:
+        """Something has come, or the client is gone."""
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.received(data)
+        else:
+            self._end()
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close when everything has been written."""
+        self._closing = True
+        if not self._rest:
+            self.cut()
+
+    def cut(self) -> None:
+        """Close now."""
+        if not self._gone:
+            self._end()
+
+    def _end(self) -> None:
+        self._gone = True
+        self._watch()
+        self.sock.close()
+        self._rest.clear()
+        self.runtime.outside.append(self._tell)
+
+    def _tell(self) -> None:
+        """In a turn of its own: whoever wrote is in the middle of something."""
+        with self.runtime.turn:
+            self.lost()
+
+    # --- what kinds of connection do ----------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Bytes have come."""
+
+    def lost(self) -> None:
+        """It is closed, by whatever cause; told once."""
+
+    def pause(self) -> None:
+        """The socket takes no more for now."""
+
+    def resume(self) -> None:
+        """It takes more again."""
