@@ -12,6 +12,7 @@ class KafkaService(Service):
     colours = ("asyncio", "threads")
     restarts_slowly = True
     cuts_slowly = True
+    many = 2_000
 
     def __init__(self) -> None:
         self.server = KafkaServer()

@@ -40,6 +40,10 @@ FETCH_WAIT: Final = 0.5
 SHORTEST_RECONNECT: Final = 0.05
 LONGEST_RECONNECT: Final = 0.8
 
+# A server that does not let one in says so and hangs up. If both come at once kafka-python notices only the second.
+DISCONNECTED: Final = "socket disconnected"
+REFUSED: Final = "Kafka ended the connection in the middle of the login: the user or the password may be wrong"
+
 # What of a cause is shown: some of Kafka's have whole answers in them.
 MAX_CAUSE: Final = 300
 
@@ -115,7 +119,7 @@ class Network:
         self._net = NetworkSelector(**configs)
         self._manager = KafkaConnectionManager(self._net, **configs)
         self._manager.cluster.config["allow_auto_create_topics"] = False
-        self._greet()
+        self._greet(login=configs.get("sasl_mechanism") is not None)
         return KafkaNetClient(net=self._net, manager=self._manager, **configs)
 
     def close(self) -> None:
@@ -124,7 +128,7 @@ class Network:
             self._manager.close()
             self._net.close()
 
-    def _greet(self) -> None:
+    def _greet(self, *, login: bool) -> None:
         servers = self._manager.cluster.bootstrap_brokers()
         random.shuffle(servers)
         failure: KafkaError | None = None
@@ -135,6 +139,8 @@ class Network:
                 failure = error
             else:
                 return
+        if login and failure is not None and DISCONNECTED in str(failure):
+            raise BrokerUnreachableError(REFUSED) from failure
         if failure is not None:
             raise failure
 
