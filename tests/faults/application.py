@@ -1,6 +1,7 @@
 """The application of every node in these tests: it does what its clients tell it to, and tells what it has seen.
 
-``FAULTS_OPTIONS`` is JSON with further options of the server.
+``FAULTS_OPTIONS`` is JSON with further options of the server. With ``FAULTS_REQUEUE`` = 3 it has RabbitMQ deliver
+again what it was told, every third time (:mod:`tests.support.requeueing`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ import time  # time: tells when things happened, by the clock that all processes
 from typing import Any
 
 import roomcast
+
+if every := os.environ.get("FAULTS_REQUEUE"):
+    from tests.support.requeueing import requeue
+
+    requeue(int(every))
 
 sio = roomcast.AsyncServer(cors_allowed_origins="*", **json.loads(os.environ.get("FAULTS_OPTIONS", "{}")))
 app = roomcast.ASGIApp(sio)

@@ -91,8 +91,7 @@ class Session:
         """Take what came in. Raises :class:`BrokerUnreachableError` if the connection has to end."""
         self._reader.feed(data)
         if self._topology.durable and self._reader.tag > self._acknowledged:
-            self._acknowledged = self._reader.tag
-            self._send(Basic.Ack(self._acknowledged, multiple=True))
+            self._acknowledge(self._reader.tag)
 
     def ask(self) -> None:
         """Have the server say something, if it is alive."""
@@ -168,6 +167,11 @@ class Session:
             for frame in before:
                 self._request(frame)
             self._send(consume)
+
+    def _acknowledge(self, number: int) -> None:
+        """Everything up to this one was told, or is not for us."""
+        self._acknowledged = number
+        self._send(Basic.Ack(number, multiple=True))
 
     def _fence(self) -> None:
         self._fenced = self.receipts.sent
