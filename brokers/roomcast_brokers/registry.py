@@ -27,6 +27,10 @@ DISTRIBUTION: Final = "roomcast-brokers"
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 
 
+# A name in a table that ends with this serves every scheme that begins so: kombu+amqp, kombu+redis …
+_PREFIXED: Final = "+"
+
+
 class BackEnd(msgspec.Struct, frozen=True):
     """Where a back end is. ``path`` is a class that takes the URL and keyword options, and is a broker of ``colour``;
     ``sender`` likewise a :class:`~roomcast_brokers.contracts.Sender`, if there is one. ``extra`` of the distribution
@@ -49,6 +53,20 @@ _ZMQ = BackEnd(
     extra="zmq",
     sender="roomcast_brokers.backends.zmq:ZmqSender",
 )
+_KOMBU = BackEnd(
+    "roomcast_brokers.backends.kombu:KombuBroker",
+    "threads",
+    extra="kombu",
+    sender="roomcast_brokers.backends.kombu:KombuSender",
+)
+
+_RABBITMQ = BackEnd("roomcast_brokers.backends.aiopika:AiopikaBroker", extra="aiopika")
+_KAFKA = BackEnd(
+    "roomcast_brokers.backends.kafka:KafkaBroker",
+    "threads",
+    extra="kafka",
+    sender="roomcast_brokers.backends.kafka:KafkaSender",
+)
 
 BACK_ENDS: Mapping[str, BackEnd] = {
     "memory": BackEnd("roomcast_brokers.backends.memory:MemoryBroker"),
@@ -67,6 +85,10 @@ BACK_ENDS: Mapping[str, BackEnd] = {
     "valkeys+cluster": _REDIS,
     "zmq+ipc": _ZMQ,
     "zmq+tcp": _ZMQ,
+    "kafka": _KAFKA,
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
+    "kombu+": _KOMBU,
 }
 
 
@@ -126,13 +148,25 @@ def create_sender(
 
 def _find(url: str, table: Mapping[str, BackEnd]) -> tuple[str, BackEnd]:
     scheme = scheme_of(url)
-    back_end = table.get(scheme)
-    if back_end is None:
-        near = get_close_matches(scheme, table, n=1)
-        known = ", ".join(f"{name}://" for name in sorted(table))
-        hint = f"did you mean {near[0]}://?" if near else f"there is {known}"
-        raise BrokerURLError(f"no broker serves {scheme}://; {hint}")
+    first, plus, rest = scheme.partition(_PREFIXED)
+    back_end = table.get(f"{first}{plus}" if rest and scheme not in table else scheme)
+    if back_end is None or scheme.endswith(_PREFIXED):
+        raise BrokerURLError(f"no broker serves {scheme}://; {_hint(scheme, table)}")
     return scheme, back_end
+
+
+def _hint(scheme: str, table: Mapping[str, BackEnd]) -> str:
+    """What may have been meant. Of a scheme that begins with a name of several, only that name is judged here."""
+    prefixes = [name for name in table if name.endswith(_PREFIXED)]
+    first, _, rest = scheme.partition(_PREFIXED)
+    near = get_close_matches(first, [name.removesuffix(_PREFIXED) for name in prefixes], n=1)
+    if near:
+        return f"did you mean {near[0]}+{rest or '<transport>'}://?"
+    near = get_close_matches(scheme, table.keys() - prefixes, n=1)
+    if near:
+        return f"did you mean {near[0]}://?"
+    known = (f"{name}<transport>" if name in prefixes else name for name in sorted(table))
+    return f"there is {', '.join(f'{name}://' for name in known)}"
 
 
 def _load(scheme: str, path: str, extra: str | None, distribution: str) -> Callable[..., Any]:

@@ -64,6 +64,18 @@ def test_a_back_end_for_threads_is_bridged_for_a_loop_and_its_sender_is_its_own(
     assert sender.arguments == (url, 9)
 
 
+def test_a_name_that_ends_with_a_plus_serves_every_scheme_that_begins_so() -> None:
+    table = {"pigeon+": BackEnd(f"{__name__}:Blocking", colour="threads", sender=f"{__name__}:Written")}
+    threaded = create_threaded("pigeon+carrier://roof", table=table)
+    assert isinstance(threaded, Blocking)
+    assert threaded.url == "pigeon+carrier://roof"
+    sender = create_sender("Pigeon+racing://roof", table=table)
+    assert isinstance(sender, Written)
+    for url in ("pigeon://roof", "pigeon+://roof", "pigeons+carrier://roof"):
+        with pytest.raises(BrokerURLError, match=r"did you mean pigeon\+"):
+            create(url, table=table)
+
+
 def test_options_reach_the_back_end() -> None:
     with pytest.raises(TypeError, match="no_such_option"):
         create("memory://", no_such_option=1)
@@ -74,7 +86,7 @@ def test_options_reach_the_back_end() -> None:
 EVERY_SCHEME = {
     "memory", "redis", "rediss", "unix", "valkey", "valkeys", "redis+sentinel", "rediss+sentinel",
     "valkey+sentinel", "valkeys+sentinel", "redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster",
-    "zmq+ipc", "zmq+tcp",
+    "zmq+ipc", "zmq+tcp", "amqp", "amqps", "kafka", "kombu+",
 }  # fmt: skip
 
 
@@ -89,7 +101,11 @@ def test_what_is_served() -> None:
     [
         ("memroy://", "did you mean memory://?"),
         ("reddis://user:secret@host", "did you mean redis://?"),
-        ("carrier-pigeon://user:secret@roof", "there is memory://"),
+        ("kombi+redis://user:secret@host", "did you mean kombu+redis://?"),
+        ("kombu://user:secret@host", "did you mean kombu+<transport>://?"),
+        ("kombu+://user:secret@host", "did you mean kombu+<transport>://?"),
+        ("redis+sentinal://user:secret@host", "did you mean redis+sentinel://?"),
+        ("carrier-pigeon://user:secret@roof", "there is amqp://, amqps://, kafka://, kombu+<transport>://, memory://"),
     ],
 )
 def test_a_wrong_scheme_is_told_the_right_one(make: Callable[[str], object], url: str, hint: str) -> None:

@@ -131,9 +131,12 @@ class Member:
         """
         channel = f"contract:settled:{secrets.token_hex(8)}"
         await self.hear_of(channel)
+        accepted = self.heard.accepted_count
         for number in range(3):
             self.publish(channel, b"%d" % number)
             await self.received(channel, number + 1)
+        # A message may come back before its receipt.
+        await self.until(lambda heard: heard.accepted_count >= accepted + 3)
         self.unsubscribe(channel)
 
 

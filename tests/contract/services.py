@@ -34,6 +34,12 @@ class Service(ABC):
     restarts_slowly = False
     """Whether it takes seconds to come back, whatever we do."""
 
+    many = 10_000
+    """How often the long tests do what takes a millisecond elsewhere; less where it takes several."""
+
+    cuts_slowly = False
+    """Whether ``cut`` takes as long as a restart."""
+
     @abstractmethod
     def url(self) -> str:
         """Where it is, the same for the whole session, also while it is stopped."""
@@ -157,4 +163,12 @@ SERVICES = (
     Row("redis-cluster", "tests.contract.redis_services:ClusterService", long=True),
     Row("zmq", "tests.contract.zmq_services:ZmqService"),
     Row("zmq-tcp", "tests.contract.zmq_services:ZmqTcpService", long=True),
+    Row("aiopika", "tests.contract.rabbitmq_services:AiopikaService", smoke=True),
+    Row("aiopika-tls", "tests.contract.rabbitmq_services:AiopikaTLSService", long=True),
+    Row("aiopika-durable", "tests.contract.rabbitmq_services:AiopikaDurableService", long=True),
+    Row("kombu-redis", "tests.contract.kombu_services:KombuRedisService", smoke=True),
+    Row("kombu-amqp", "tests.contract.kombu_services:KombuAmqpService", smoke=True),
+    Row("kombu-memory", "tests.contract.kombu_services:KombuMemoryService", smoke=True),
+    Row("kombu-filesystem", "tests.contract.kombu_services:KombuFilesystemService", long=True),
+    Row("kafka", "tests.contract.kafka_services:KafkaService", smoke=True),
 )
