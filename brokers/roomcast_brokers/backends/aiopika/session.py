@@ -106,7 +106,7 @@ class Session:
     def take(self) -> bytes:
         """What is to be written now."""
         if not self._over:
-            if self._subscriptions.changed and self.greeted:
+            if self._subscriptions.changed and self.greeted and not self.blocked:
                 self._bind()
                 self._look_whether_ready()
             if self._fenced is None and not self._topology.durable and self.receipts.outstanding:
@@ -125,9 +125,10 @@ class Session:
         self.drop()
 
     def drop(self) -> None:
-        """Nobody is told anything more."""
-        self._over = True
-        self._subscriptions.names.clear()
+        """Nobody is told anything more. May be called again, when the next session has begun."""
+        if not self._over:
+            self._over = True
+            self._subscriptions.names.clear()
 
     # --- what is sent -----------------------------------------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class Session:
     def _blocked(self, method: Connection.Blocked) -> None:
         """The server reads nothing from us until it has memory, or space on its disk; not even what asks it something.
 
-        The connection stays, and with it our queue and what arrives in it.
+        The connection stays, and with it our queue and what arrives in it. Wishes wait here until it reads again.
         """
         self.blocked = True
         self.is_ready = False

@@ -384,6 +384,20 @@ async def test_what_was_told_is_not_told_again_and_what_was_not_is(shared: Rabbi
 
 
 @pytest.mark.long
+async def test_a_connection_of_ours_that_the_server_takes_for_alive(shared: RabbitServer, exchange: str) -> None:
+    """F07: over a path that loses everything nobody tells the server that we have gone: it lets nobody else consume."""
+    options: dict[str, Any] = {"exchange": exchange, "durable": True, "heartbeat": 3}
+    with TcpProxy(shared.port) as proxy:
+        url = shared.url.replace(str(shared.port), str(proxy.port))
+        async with opened(url, **options) as one:
+            await one.hear_of("c")
+            proxy.forget()
+            await one.away("the server has not noticed yet that the one before has gone")
+            await one.up_again()
+            await one.echoed("c", b"at last")
+
+
+@pytest.mark.long
 async def test_messages_outlive_the_server(own: RabbitServer, exchange: str) -> None:
     options: dict[str, Any] = {"exchange": exchange, "durable": True}
     with TcpProxy(own.port) as proxy:

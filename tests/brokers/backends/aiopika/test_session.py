@@ -183,21 +183,19 @@ def test_while_blocked_nothing_is_accepted_and_afterwards_all_is_confirmed_anew(
     assert conversation.taken() == [("halted", "RabbitMQ takes no messages at present: low on memory")]
     conversation.deliver("a", b"what was in the queue")
     assert conversation.taken() == [("delivered", "a", b"what was in the queue")]
-    conversation.holding |= {Queue.Bind, Queue.Unbind}
     conversation.subscriptions.drop("b")
     conversation.subscriptions.want("c", 3)
-    conversation.run()
+    assert conversation.run() == [], "it would not be read"
     conversation.say(Connection.Unblocked(), channel=0)
-    conversation.run()
-    conversation.let_go(3)
-    assert conversation.taken() == [("confirmed", "c", 3)], "the old request tells nothing"
+    conversation.let_go()
+    assert conversation.taken() == [], "the old request tells nothing"
     conversation.deliver("a", b"still told", 2)
     conversation.holding = set()
-    conversation.let_go()
+    assert conversation.run() == ["Queue.Unbind", "Queue.Bind", "Queue.Bind", FENCE]
     assert conversation.taken() == [
         ("delivered", "a", b"still told"),
-        ("confirmed", "a", 1),
         ("confirmed", "c", 3),
+        ("confirmed", "a", 1),
         ("ready",),
     ]
     conversation.session.publish("a", b"again")
@@ -274,7 +272,13 @@ def test_after_the_drop_nobody_is_told_anything() -> None:
     conversation.subscriptions.want("b", 1)
     assert conversation.taken() == []
     assert conversation.session.take() == b"", "a binding is for the next connection"
-    assert conversation.subscriptions.changed
+    former = conversation.session
+    conversation.begin()
+    conversation.run()
+    names = dict(conversation.subscriptions.names)
+    assert set(names.values()) == {"a", "b"}
+    former.drop()
+    assert conversation.subscriptions.names == names, "those of another session by now"
 
 
 @pytest.mark.parametrize(("options", "deletes"), [("", []), ("durable=1", ["Queue.Delete"])])
