@@ -175,7 +175,8 @@ async def test_nothing_of_before_a_break_is_accepted_after_it(breakable: Ground,
 
 @pytest.mark.long
 async def test_nothing_of_before_any_of_thirty_breaks_is_accepted_after_it(breakable: Ground, broken: Break) -> None:
-    if broken is restarted and breakable.service.restarts_slowly:
+    service = breakable.service
+    if (broken is restarted and service.restarts_slowly) or (broken is cut and service.cuts_slowly):
         pytest.skip("a service that takes seconds to come back is restarted in the short test alone")
     await counted_over_breaks(breakable, broken, 30)
 
