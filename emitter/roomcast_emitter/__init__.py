@@ -22,22 +22,39 @@ from roomcast_emitter.receipts import AsyncReceipt, Outcome, Receipt
 
 if TYPE_CHECKING:
     from roomcast_emitter.async_emitter import AsyncEmitter
-    from roomcast_emitter.managers import AsyncRedisManager, RedisManager
+    from roomcast_emitter.managers import (
+        AsyncAioPikaManager,
+        AsyncKafkaManager,
+        AsyncKombuManager,
+        AsyncRedisManager,
+        AsyncZmqManager,
+        KafkaManager,
+        KombuManager,
+        RedisManager,
+        ZmqManager,
+    )
 
 __all__ = [
+    "AsyncAioPikaManager",
     "AsyncEmitter",
+    "AsyncKafkaManager",
+    "AsyncKombuManager",
     "AsyncReceipt",
     "AsyncRedisManager",
+    "AsyncZmqManager",
     "Counts",
     "Emitter",
     "EmitterClosedError",
     "EmitterError",
+    "KafkaManager",
+    "KombuManager",
     "NoBrokerError",
     "NotDeliveredError",
     "OnlyWritesError",
     "Outcome",
     "Receipt",
     "RedisManager",
+    "ZmqManager",
     "__version__",
 ]
 
@@ -45,7 +62,7 @@ __version__ = "0.1.0"
 
 
 # Loaded when they are asked for.
-_LATER = {"AsyncEmitter": "async_emitter", "AsyncRedisManager": "managers", "RedisManager": "managers"}
+_LATER = {name: "managers" for name in __all__ if name.endswith("Manager")} | {"AsyncEmitter": "async_emitter"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,44 +12,60 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any, ClassVar, Final
 
 from roomcast_brokers.addressing import Room
-from roomcast_brokers.arguments import JsonDumps
-from roomcast_brokers.channels import DEFAULT_CLUSTER
-from roomcast_brokers.errors import BrokerURLError
 from roomcast_emitter.emitter import Emitter
 from roomcast_emitter.errors import OnlyWritesError
+from roomcast_emitter.manager_arguments import (
+    URL,
+    AioPikaArguments,
+    KafkaArguments,
+    KombuArguments,
+    ManagerArguments,
+    RedisArguments,
+    ZmqArguments,
+)
 from roomcast_emitter.receipts import AsyncReceipt, Receipt
 from roomcast_emitter.selection import Names
 from roomcast_emitter.terms import Keys, Options
 
-DEFAULT_URL: Final = "redis://localhost:6379/0"
-
 _NO_CALLBACKS: Final = "Callbacks can only be issued from the context of a server."
 
 
-class _WriteOnlyRedis:
-    """What both colours do before they send."""
+class WriteOnlyManager(ManagerArguments):
+    """What both colours do before they send. ``name`` is the incumbent's, for logs."""
 
-    name = "redis"
+    name: ClassVar[str]
 
-    def __init__(self, url: str, channel: str, write_only: bool, logger: Any, json: Any, redis_options: Any) -> None:
+    def _begin(
+        self,
+        url: URL,
+        channel: str,
+        write_only: bool,
+        logger: Any,
+        json: Any,
+        keys: Keys,
+        options: dict[str, Any],
+    ) -> None:
         if not write_only:
-            raise OnlyWritesError(
-                "this manager only writes: say write_only=True, or, for a server, take the one of the package roomcast"
-            )
-        _check_scheme(url)
+            raise self._refusal()
         self.url = url
         self.channel = channel
         self.host_id = uuid.uuid4().hex
         self.logger = logging.getLogger("socketio") if logger is None or isinstance(logger, bool) else logger
-        # A Sentinel's service has the channel's name unless the URL says otherwise, as in the incumbent.
-        self._options: Options = {
-            "json": json,
-            "broker_options": {"redis_options": dict(redis_options or {}), "service": channel},
-        }
+        self._connect(self._broker_url(url), channel, keys, {"json": json, "broker_options": options})
+
+    def _connect(self, url: str, channel: str, keys: Keys, options: Options) -> None:
+        """Make the emitter."""
+        raise NotImplementedError  # each colour has its own
+
+    def _refusal(self) -> Exception:
+        """Why it only writes."""
+        return OnlyWritesError(
+            "this manager only writes: say write_only=True, or, for a server, take the one of the package roomcast"
+        )
 
     def set_server(self, server: Any) -> None:
         """Raises OnlyWritesError: a server listens."""
@@ -61,22 +77,11 @@ class _WriteOnlyRedis:
         self.logger.info('emitting event "%s" to %s [%s]', event, "all" if target is None else target, namespace or "/")
 
 
-class RedisManager(_WriteOnlyRedis):
+class BlockingManager(WriteOnlyManager):
     """Emits to the clients of the cluster ``channel``, for threads; see :class:`~roomcast_emitter.emitter.Emitter`."""
 
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        channel: str = DEFAULT_CLUSTER,
-        write_only: bool = False,
-        logger: Any = None,
-        json: JsonDumps | None = None,
-        redis_options: Mapping[str, Any] | None = None,
-        *,
-        keys: Keys = None,
-    ) -> None:
-        super().__init__(url, channel, write_only, logger, json, redis_options)
-        self.emitter = Emitter(url, channel, keys, **self._options)
+    def _connect(self, url: str, channel: str, keys: Keys, options: Options) -> None:
+        self.emitter = Emitter(url, channel, keys, **options)
 
     def emit(
         self,
@@ -120,27 +125,14 @@ class RedisManager(_WriteOnlyRedis):
         return False
 
 
-class AsyncRedisManager(_WriteOnlyRedis):
-    """As :class:`RedisManager`, for an event loop."""
+class WaitingManager(WriteOnlyManager):
+    """As :class:`BlockingManager`, for an event loop; every method that sends is a coroutine."""
 
-    name = "aioredis"
-
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        channel: str = DEFAULT_CLUSTER,
-        write_only: bool = False,
-        logger: Any = None,
-        json: JsonDumps | None = None,
-        redis_options: Mapping[str, Any] | None = None,
-        *,
-        keys: Keys = None,
-    ) -> None:
+    def _connect(self, url: str, channel: str, keys: Keys, options: Options) -> None:
         # Who does not use it needs no event loop in the process.
         from roomcast_emitter.async_emitter import AsyncEmitter
 
-        super().__init__(url, channel, write_only, logger, json, redis_options)
-        self.emitter = AsyncEmitter(url, channel, keys, **self._options)
+        self.emitter = AsyncEmitter(url, channel, keys, **options)
 
     async def emit(
         self,
@@ -186,11 +178,55 @@ class AsyncRedisManager(_WriteOnlyRedis):
         return False
 
 
-def _check_scheme(url: str) -> None:
-    # Imported with the first manager, not before: it brings the back ends' bridges, and those an event loop.
-    from roomcast_brokers.registry import BACK_ENDS, scheme_of
+class RedisManager(RedisArguments, BlockingManager):
+    """Through Redis or Valkey (or Sentinel, or Cluster)."""
 
-    scheme = scheme_of(url)
-    back_end = BACK_ENDS.get(scheme)
-    if back_end is not None and back_end.extra != "redis":
-        raise BrokerURLError(f"a Redis manager cannot use {scheme}://")
+    name = "redis"
+
+
+class AsyncRedisManager(RedisArguments, WaitingManager):
+    """Through Redis or Valkey (or Sentinel, or Cluster)."""
+
+    name = "aioredis"
+
+
+class KombuManager(KombuArguments, BlockingManager):
+    """Through whatever kombu speaks that has fanout."""
+
+    name = "kombu"
+
+
+class AsyncKombuManager(KombuArguments, WaitingManager):
+    """Through whatever kombu speaks that has fanout."""
+
+    name = "aiokombu"
+
+
+class KafkaManager(KafkaArguments, BlockingManager):
+    """Through Kafka."""
+
+    name = "kafka"
+
+
+class AsyncKafkaManager(KafkaArguments, WaitingManager):
+    """Through Kafka."""
+
+    name = "aiokafka"
+
+
+class AsyncAioPikaManager(AioPikaArguments, WaitingManager):
+    """Through RabbitMQ, through aio-pika."""
+
+    name = "asyncaiopika"
+
+
+class ZmqManager(ZmqArguments, BlockingManager):
+    """Through the embedded broker."""
+
+    name = "zmq"
+
+
+class AsyncZmqManager(ZmqArguments, WaitingManager):
+    """Through the embedded broker."""
+
+    name = "aiozmq"

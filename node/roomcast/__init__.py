@@ -10,15 +10,32 @@ from roomcast.drivers.asyncio.asgi import ASGIApp
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.server import AsyncServer
-from roomcast.managers import AsyncRedisManager, RedisManager
+from roomcast.managers import (
+    AsyncAioPikaManager,
+    AsyncKafkaManager,
+    AsyncKombuManager,
+    AsyncRedisManager,
+    AsyncZmqManager,
+    KafkaManager,
+    KombuManager,
+    RedisManager,
+    ZmqManager,
+)
 
 __all__ = [
     "ASGIApp",
+    "AsyncAioPikaManager",
+    "AsyncKafkaManager",
+    "AsyncKombuManager",
     "AsyncManager",
     "AsyncNamespace",
     "AsyncRedisManager",
     "AsyncServer",
+    "AsyncZmqManager",
+    "KafkaManager",
+    "KombuManager",
     "RedisManager",
+    "ZmqManager",
     "exceptions",
 ]
 
@@ -34,10 +51,6 @@ _LATER = {
     "Manager": "the blocking server",
     "get_tornado_handler": "the Tornado front",
     "PubSubManager": "python-socketio's queue format",
-    "KombuManager": "the other brokers",
-    "AsyncAioPikaManager": "the other brokers",
-    "KafkaManager": "the other brokers",
-    "ZmqManager": "the other brokers",
 }
 
 

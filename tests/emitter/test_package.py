@@ -16,9 +16,13 @@ HEAVY = ("asyncio", "celery", "kombu", "multiprocessing", "prometheus_client", "
 
 def test_public_names() -> None:
     assert set(roomcast_emitter.__all__) == {
-        "AsyncEmitter", "AsyncReceipt", "AsyncRedisManager", "Counts", "Emitter", "EmitterClosedError", "EmitterError",
-        "NoBrokerError", "NotDeliveredError", "OnlyWritesError", "Outcome", "Receipt", "RedisManager", "__version__",
+        "AsyncEmitter", "AsyncReceipt", "Counts", "Emitter", "EmitterClosedError", "EmitterError",
+        "NoBrokerError", "NotDeliveredError", "OnlyWritesError", "Outcome", "Receipt", "__version__",
+        "AsyncAioPikaManager", "AsyncKafkaManager", "AsyncKombuManager", "AsyncRedisManager", "AsyncZmqManager",
+        "KafkaManager", "KombuManager", "RedisManager", "ZmqManager",
     }  # fmt: skip
+    for name in roomcast_emitter.__all__:
+        assert getattr(roomcast_emitter, name)
     assert roomcast_emitter.AsyncEmitter.__name__ == "AsyncEmitter"
     with pytest.raises(AttributeError, match="has no attribute 'AsyncEmiter'"):
         roomcast_emitter.AsyncEmiter  # noqa: B018  # type: ignore[attr-defined]  # the point of the test

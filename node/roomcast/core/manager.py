@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -75,6 +75,7 @@ class ManagerSurface:
     # What a manager with a broker brings for the server that it is given to.
     broker_url: str | None = None
     broker_options: Mapping[str, Any] = MappingProxyType({})
+    broker_keys: Sequence[str | bytes] | None = None
 
     def __init__(self) -> None:
         self.server: Any = None

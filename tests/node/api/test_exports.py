@@ -20,10 +20,14 @@ TOP = [
     "ASGIApp",
     "AsyncManager",
     "AsyncRedisManager",
+    "AsyncAioPikaManager",
     "RedisManager",
+    "KombuManager",
+    "KafkaManager",
+    "ZmqManager",
     "exceptions",
 ]
-LATER = ["Server", "Namespace", "WSGIApp", "Middleware", "Manager", "KombuManager", "KafkaManager", "ZmqManager"]
+LATER = ["Server", "Namespace", "WSGIApp", "Middleware", "Manager", "get_tornado_handler", "PubSubManager"]
 
 MODULES = {
     "exceptions": ["SocketIOError", "ConnectionError", "ConnectionRefusedError", "TimeoutError", "BadNamespaceError"],
@@ -31,7 +35,11 @@ MODULES = {
     "msgpack_packet": ["MsgPackPacket"],
     "async_manager": ["AsyncManager"],
     "async_redis_manager": ["AsyncRedisManager"],
+    "async_aiopika_manager": ["AsyncAioPikaManager"],
     "redis_manager": ["RedisManager"],
+    "kombu_manager": ["KombuManager"],
+    "kafka_manager": ["KafkaManager"],
+    "zmq_manager": ["ZmqManager"],
     "async_namespace": ["AsyncNamespace"],
     "asgi": ["ASGIApp"],
 }

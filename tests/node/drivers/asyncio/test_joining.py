@@ -23,6 +23,7 @@ class Manager:
         self.broker_url = broker_url
         self.channel = "of the manager"
         self.broker_options = {"service": "one", "redis_options": {}}
+        self.broker_keys: list[str] | None = None
 
 
 def test_without_a_broker_a_server_stands_alone() -> None:
@@ -49,6 +50,12 @@ def test_what_a_manager_brings_comes_first() -> None:
     assert found == BrokerOptions(
         url=URL, cluster="of the manager", keys=None, options={"service": "two", "redis_options": {}}
     )
+    manager = Manager(URL)
+    manager.broker_keys = ["its own"]
+    for given, keys in ((None, ["its own"]), (["the server's"], ["the server's"])):
+        found = take_broker(manager, {"keys": given})
+        assert found is not None
+        assert found.keys == keys
 
 
 @pytest.mark.parametrize(

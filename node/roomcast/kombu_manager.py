@@ -1,0 +1,7 @@
+"""``KombuManager`` under the path that applications import it from."""
+
+from __future__ import annotations
+
+from roomcast.managers import KombuManager
+
+__all__ = ["KombuManager"]

@@ -1,0 +1,7 @@
+"""``ZmqManager`` under the path that applications import it from."""
+
+from __future__ import annotations
+
+from roomcast.managers import ZmqManager
+
+__all__ = ["ZmqManager"]
