@@ -6,7 +6,9 @@ core and the protocols are told, and never look.
 
 from __future__ import annotations
 
+import logging
 import os
+import weakref
 from typing import Any, Final
 
 from roomcast.engineio.sid import check_tag
@@ -15,15 +17,33 @@ from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE, KEYS
 TAG_VARIABLE: Final = "ROOMCAST_TAG"
 
 
-def with_environment(options: dict[str, Any]) -> dict[str, Any]:
+logger = logging.getLogger("roomcast.cluster")
+
+# Which server of this process is the node that the variable names.
+_named: weakref.ref[Any] | None = None
+
+
+def with_environment(options: dict[str, Any], member: Any = None) -> dict[str, Any]:
     """The options of a server, and what the environment sets where they say nothing; SettingsError names the variable.
 
-    An empty variable is none: that is what a compose file makes of one that its own environment lacks.
+    An empty variable is none: that is what a compose file makes of one that its own environment lacks. The variable
+    names one node: of several servers of a process that are each a ``member`` of a cluster only the first has that tag,
+    as long as it lives.
     """
     tag = os.environ.get(TAG_VARIABLE)
     if not tag or options.get("tag") is not None:
         return options
+    if member is not None and not _is_first(member):
+        logger.warning("%s names one node, and this process has several: this one draws a random tag", TAG_VARIABLE)
+        return options
     return {**options, "tag": check_tag(tag, TAG_VARIABLE)}
+
+
+def _is_first(member: Any) -> bool:
+    global _named
+    if _named is None or _named() is None:
+        _named = weakref.ref(member)
+    return _named() is member
 
 
 def with_broker_of_environment(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from roomcast import AsyncServer
+from roomcast import AsyncServer, AsyncZmqManager, environment
 from roomcast.engine import EngineServer
 from roomcast.environment import TAG_VARIABLE, with_broker_of_environment, with_environment
 from roomcast.errors import SettingsError
@@ -48,6 +49,22 @@ def test_a_server_takes_its_tag_from_it(tag_of: TagOf, monkeypatch: pytest.Monke
     monkeypatch.setenv(TAG_VARIABLE, "n001")
     assert tag_of() == "n001"
     assert tag_of(tag=None) == "n001"
+
+
+def test_it_names_one_node_of_a_process(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Two members of one cluster under one tag would be twins, and one of them would serve nobody."""
+    monkeypatch.setattr(environment, "_named", None)
+    monkeypatch.setenv(TAG_VARIABLE, "n001")
+    first = AsyncServer(broker="memory://one")
+    alone, second = AsyncServer(), AsyncServer(client_manager=AsyncZmqManager())
+    assert [server.node.sids.tag == "n001" for server in (first, alone, second)] == [True, True, False]
+    assert second.bus is not None
+    assert second.bus.cluster.options.random_tag
+    assert caplog.messages == ["ROOMCAST_TAG names one node, and this process has several: this one draws a random tag"]
+    assert AsyncServer(broker="memory://one", tag="mine").node.sids.tag == "mine"
+    del first
+    gc.collect()
+    assert AsyncServer(broker="memory://one").node.sids.tag == "n001"
 
 
 @EVERY_SERVER

@@ -52,9 +52,10 @@ class AsyncServer(ServerSurface):
         always_connect = options.pop("always_connect", False)
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
-        options = with_broker_of_environment(with_environment(options))
-        random_tag = options.get("tag") is None
+        options = dict(with_broker_of_environment(options))
         broker = take_broker(client_manager, options)
+        options = with_environment(options, None if broker is None else self)
+        random_tag = options.get("tag") is None
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers
