@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up install setup test test-all soak faults bench bench-cluster lint docs coverage clean
+.PHONY: help up install setup test test-all soak faults compose-trial bench bench-cluster bench-brokers lint docs coverage clean
 
 help:
 	@echo "make up         install, start the chat example: two nodes, http://127.0.0.1:$(PORT) and the port after it"
@@ -23,8 +23,10 @@ help:
 	@echo "make test-all   the long matrices and official suites as well (60 minutes at most)"
 	@echo "make soak       what must stay green when repeated; by hand"
 	@echo "make faults     what goes wrong in clusters, at length; by hand, on a quiet machine"
+	@echo "make compose-trial  docker-compose.yml in real containers; by hand"
 	@echo "make bench      measure against the peers that are installed; writes bench/RESULTS.md"
 	@echo "make bench-cluster  two nodes and Redis beside the peers; writes bench/CLUSTER.md"
+	@echo "make bench-brokers  latency and highest rate of every broker; a section of bench/RESULTS.md"
 	@echo "make lint       ruff, mypy --strict, import contracts, generated pages"
 	@echo "make docs       write the generated pages anew"
 
@@ -65,7 +67,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 test-all: setup
-	$(BIN)/python -m pytest -m "not soak and not faults"
+	$(BIN)/python -m pytest -m "not soak and not faults and not trial"
 
 soak: setup
 	$(BIN)/python -m pytest -m soak --timeout=0
@@ -73,11 +75,18 @@ soak: setup
 faults: setup
 	$(BIN)/python -m pytest -m faults --timeout=0
 
+# Needs Docker and Compose, or root, docker.io, docker-compose and debootstrap of Debian: then it makes its own images.
+compose-trial: setup
+	$(BIN)/python -m pytest -m trial --timeout=0 -p no:randomly -s tests/deploy
+
 bench: setup
 	$(BIN)/python -m bench
 
 bench-cluster: setup
 	$(BIN)/python -m bench.cluster
+
+bench-brokers: setup
+	$(BIN)/python -m bench.brokers
 
 coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
@@ -88,11 +97,15 @@ lint: $(TESTTOOLS)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/draw_states.py --check
+	$(BIN)/python tools/draw_dashboard.py --check
+	$(BIN)/python tools/draw_prometheus_rule.py --check
 	$(BIN)/python tools/readme_table.py --check
 
 docs: $(RUNTIME)
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/draw_states.py
+	$(BIN)/python tools/draw_dashboard.py
+	$(BIN)/python tools/draw_prometheus_rule.py
 	$(BIN)/python tools/readme_table.py
 
 clean:

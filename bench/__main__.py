@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import comparison, generator, mass_disconnect
 from bench.contestants import PEER_FINDERS, ROOMCAST, ceiling, find_peers
-from bench.report import RESULTS, Run, render
+from bench.report import RESULTS, Run, brokers_section, render
 from bench.workloads import chosen
 
 
@@ -40,7 +40,8 @@ def main() -> int:
     page = render(Run(names, workloads, measured, missing, stalls, options.rounds, options.seconds, load))
     print(page)
     if options.only is None:
-        RESULTS.write_text(page, encoding="utf-8")
+        kept = brokers_section(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else ""
+        RESULTS.write_text(page + kept, encoding="utf-8")
     for failure in measured.failures:
         print(failure, file=sys.stderr)
     return int(bool(measured.failures))

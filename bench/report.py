@@ -17,6 +17,7 @@ from bench.processes import available
 from bench.workloads import Workload
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+HEADING = "## Brokers"  # of the section that bench.brokers writes, the last one of the page
 
 INTRODUCTION = """\
 # Results of `make bench`
@@ -46,6 +47,12 @@ def render(run: Run) -> str:
     return "\n".join(
         [INTRODUCTION, *_circumstances(run), "", *_table(run), "", *_rates(run), *_stalls(run), *_notes(run)]
     )
+
+
+def brokers_section(page: str) -> str:
+    """What bench.brokers has found, from its heading to the end of the page; empty if there is nothing yet."""
+    begin = page.find(f"{HEADING}\n")
+    return page[begin:] if begin >= 0 else ""
 
 
 def _circumstances(run: Run) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The three-event application on python-socketio: ``uvicorn bench.peers.pysio_app:app``.
 
-With ``REDIS=redis://…`` in the environment it joins a cluster through that server.
+With ``REDIS=redis://…`` or ``AMQP=amqp://…`` in the environment it joins a cluster through that server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 
 import socketio
 
-manager = socketio.AsyncRedisManager(os.environ["REDIS"]) if "REDIS" in os.environ else None
+MANAGERS = {"REDIS": socketio.AsyncRedisManager, "AMQP": socketio.AsyncAioPikaManager}
+manager = next((make(os.environ[name]) for name, make in MANAGERS.items() if name in os.environ), None)
 sio = socketio.AsyncServer(async_mode="asgi", client_manager=manager, cors_allowed_origins="*")
 app = socketio.ASGIApp(sio)
 

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import contestants, report
+from bench import brokers, contestants, report
+from bench.brokers import BOUND_US, CLOSE_ENOUGH, FIRST_RATE, HIGHEST_RATE, Figures, highest_rate
 from bench.comparison import Measured
 from bench.contestants import Contestant, Missing
+from bench.generator import GeneratorFailed
 from bench.mass_disconnect import Stall
-from bench.report import Run, render
+from bench.report import Run, brokers_section, render
 from bench.workloads import WORKLOADS, chosen
+from tests.contract.services import SERVICES
 
 
 def test_workloads_are_chosen_by_the_beginnings_of_their_names() -> None:
@@ -82,3 +85,35 @@ def test_the_page_says_what_was_measured_and_what_was_not() -> None:
 def test_the_recorded_page_names_no_machine() -> None:
     if report.RESULTS.is_file():
         assert "@" not in report.RESULTS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("highest", [0, 500, 730, 12_345, 10**9])
+def test_the_highest_rate_is_searched_for(highest: int) -> None:
+    asked: list[int] = []
+
+    def measure(rate: int) -> dict[str, int]:
+        asked.append(rate)
+        if rate > 2 * highest:
+            raise GeneratorFailed("lost")
+        return {"p99_us": 1_000 if rate <= highest else BOUND_US}
+
+    found = highest_rate(measure)
+    assert len(asked) < 20
+    assert all(rate <= 2 * HIGHEST_RATE for rate in asked)
+    if highest < FIRST_RATE:
+        assert found == 0
+    elif highest > HIGHEST_RATE:
+        assert found > HIGHEST_RATE / 2
+    else:
+        assert highest / CLOSE_ENOUGH <= found <= highest
+
+
+def test_the_section_of_the_brokers_outlives_a_new_page() -> None:
+    section = brokers.render({"redis": {"roomcast": Figures(800, 5_400, 60_000)}}, 3)
+    assert "| redis | roomcast | 0.8 ms | 5.4 ms | 60,000/s |" in section
+    assert brokers_section(f"# Results\n\n{section}") == section
+    assert brokers_section("# Results\n") == ""
+
+
+def test_every_broker_that_is_measured_is_one_of_the_contract_suite() -> None:
+    assert set(brokers.BROKERS) <= {row.name for row in SERVICES}
