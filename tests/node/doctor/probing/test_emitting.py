@@ -62,13 +62,16 @@ async def test_they_arrive_on_every_node(sockets: bool, monkeypatch: pytest.Monk
         assert (each.receipt, each.seconds is not None) == ("delivered", True)
 
 
-async def test_without_a_balancer_one_node_is_what_there_is() -> None:
+@pytest.mark.parametrize("sockets", [True, False])
+async def test_without_a_balancer_one_node_is_what_there_is(sockets: bool) -> None:
     cluster = new_cluster()
     with servers(cluster, "aaaa", "bbbb") as nodes:
         client = HttpClient(parse_target(nodes[1].url))
-        arrivals = await emit_to_clients(client, Place(f"memory://{cluster}", cluster), Door(), {"bbbb", "cccc"}, True)
+        arrivals = await emit_to_clients(
+            client, Place(f"memory://{cluster}", cluster), Door(), {"bbbb", "cccc"}, sockets
+        )
         assert [each.tag for each in arrivals] == ["bbbb"]
-        assert await emit_to_clients(client, Place(f"memory://{cluster}", cluster), Door(), {"cccc"}, True) == []
+        assert await emit_to_clients(client, Place(f"memory://{cluster}", cluster), Door(), {"cccc"}, sockets) == []
 
 
 async def test_an_event_that_is_not_signed_does_not_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +93,14 @@ async def test_an_application_that_lets_nobody_in() -> None:
         client = HttpClient(parse_target(nodes[0].url))
         place = Place(f"memory://{cluster}", cluster)
         assert await emit_to_clients(client, place, Door("/nowhere"), {"aaaa"}, True) == []
+
+
+async def test_an_application_that_ends_the_session() -> None:
+    """Over the request for its namespace, as a server with another serializer does."""
+    cluster = new_cluster()
+    with servers(cluster, "aaaa", serializer="msgpack") as nodes:
+        client = HttpClient(parse_target(nodes[0].url))
+        assert await emit_to_clients(client, Place(f"memory://{cluster}", cluster), Door(), {"aaaa"}, True) == []
 
 
 async def test_nobody_serves() -> None:
