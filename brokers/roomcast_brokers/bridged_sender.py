@@ -5,10 +5,11 @@ the broker accepts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from roomcast_brokers.batches import Message, batches
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Broker, State, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
 
@@ -20,8 +21,6 @@ MAX_BATCH_MESSAGES: Final = 10_000
 
 # For a broker that failed to end its connections: what it has not written by then has been reported as unsure.
 FAILED_CLOSE_TIMEOUT: Final = 0.5
-
-Message = tuple[str, bytes]
 
 
 class BridgedSender:
@@ -96,7 +95,7 @@ class _Connection:
             self._opened = True
             self.broker.open(self)
         self._wait(lambda: self._up, timeout, "the broker is not reached")
-        for batch in _batches(messages):
+        for batch in batches(messages, MAX_BATCH_MESSAGES, MAX_BATCH_BYTES):
             try:
                 for channel, payload in batch:
                     self.broker.publish(channel, payload)
@@ -136,15 +135,3 @@ class _Connection:
 
 
 _FORGOTTEN: Final[list[_Connection]] = []
-
-
-def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """``messages`` in their order, in slices within the bounds of a batch."""
-    begin = size = 0
-    for index, (_, payload) in enumerate(messages):
-        if index > begin and (size + len(payload) > MAX_BATCH_BYTES or index - begin >= MAX_BATCH_MESSAGES):
-            yield messages[begin:index]
-            begin, size = index, 0
-        size += len(payload)
-    if begin < len(messages):
-        yield messages[begin:]

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from kombu.entity import Queue
 
-from roomcast_brokers.backends.kombu.ends import MOST_TAKEN, Confirmed, Delivered, Event, Message, Setup, body_of
+from roomcast_brokers.backends.kombu.ends import MOST_TAKEN, Confirmed, Delivered, Event, Setup, body_of
 from roomcast_brokers.backends.kombu.link import Link, quietly, translated
 from roomcast_brokers.backends.kombu.prompt import PromptOutlet
+from roomcast_brokers.batches import Message
 
 # kombu's memory transport has one list of queues for the whole process, and walks through it while another thread may
 # shorten it: somebody would be left out. Held for microseconds there; the others do not mind.

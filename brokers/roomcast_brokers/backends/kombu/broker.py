@@ -61,6 +61,7 @@ class KombuBroker:
         self._subscribed = Subscribed()
         self._changed: dict[str, None] = {}  # what was wished and is not done
         self._awaited: set[str] = set()  # what was asked for and is not confirmed
+        self._told: str | None = None  # why it is not UP although it is connected
         self._publishing: Publishing | None = None  # while UP
         self._thread: threading.Thread | None = None
         self._waker: Waker | None = None  # once it is open
@@ -161,6 +162,7 @@ class KombuBroker:
             self._reset = False
             self._changed = dict.fromkeys(self._subscribed.wanted())
         self._awaited = set(self._changed)
+        self._told = None
         try:
             outlet.connect()
             intake.connect()
@@ -238,16 +240,23 @@ class KombuBroker:
             raise publishing.failure
         if self._reset:
             raise BrokerUnreachableError("the connections were given up: nothing came through them")
+        if self._publishing is not None and publishing.obstacle is not None:
+            raise BrokerUnreachableError(publishing.obstacle)
 
     def _rise(self, listener: Listener, publishing: Publishing, waited: float) -> None:
-        """Be UP as soon as everything that is wanted is confirmed."""
+        """Be UP as soon as everything that is wanted is confirmed, and messages are taken. That they are not may last:
+        then it is told, and waited for on this connection; others would have to wait as well.
+        """
         if self._awaited:
             if waited > STALL:
                 raise BrokerUnreachableError(f"the broker has not confirmed every subscription within {STALL:g} s")
-            return
-        with self._lock:
-            self._publishing = publishing
-        listener.changed(State.UP, None)
+        elif publishing.obstacle is None:
+            with self._lock:
+                self._publishing = publishing
+            listener.changed(State.UP, None)
+        elif waited > CHECK and publishing.obstacle != self._told:
+            self._told = publishing.obstacle
+            listener.changed(State.CONNECTING, BrokerUnreachableError(publishing.obstacle))
 
     def _pause(self, waker: Waker, seconds: float) -> None:
         until = monotonic() + seconds

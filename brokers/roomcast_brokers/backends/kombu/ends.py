@@ -13,7 +13,7 @@ import msgspec
 from kombu.connection import Connection
 from kombu.entity import Exchange
 
-Message = tuple[str, bytes]
+from roomcast_brokers.batches import Message
 
 # Seconds without an answer after which a connection counts as dead: with the second between two questions, five.
 STALL: Final = 4.0
@@ -99,6 +99,11 @@ class Outlet(Protocol):
 
     def accepted(self) -> int:
         """How many more of the oldest ones are with the broker now, since this was last asked. Does not wait."""
+
+    def obstacle(self) -> str | None:
+        """Why nothing can be published at present, although the connection is there; None: it can. As it was when
+        ``accepted`` was last asked.
+        """
 
     def wait(self, timeout: float) -> None:
         """Until ``accepted`` may have something new. For who has nothing else to wait for."""

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from kombu.messaging import Producer
 
-from roomcast_brokers.backends.kombu.ends import BINARY, Message, Setup
+from roomcast_brokers.backends.kombu.ends import BINARY, Setup
 from roomcast_brokers.backends.kombu.link import Link, translated
+from roomcast_brokers.batches import Message
 
 # What kombu hands over to the transport in one go, where it can.
 MOST_AT_ONCE: Final = 1_000
@@ -46,6 +47,9 @@ class PromptOutlet:
     def accepted(self) -> int:
         count, self._accepted = self._accepted, 0
         return count
+
+    def obstacle(self) -> str | None:
+        return None
 
     def wait(self, timeout: float) -> None:
         """There is nothing to wait for."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from roomcast_brokers.backends.kombu.ends import CHECK, Message, Outlet
+from roomcast_brokers.backends.kombu.ends import CHECK, Outlet
 from roomcast_brokers.backends.kombu.waking import Waker
+from roomcast_brokers.batches import Message
 from roomcast_brokers.errors import BrokerUnreachableError
 
 # What waits to be written. Callers bound what is not accepted yet at 8 MiB; this is for those who do not.
@@ -23,11 +24,12 @@ MOST_WRITTEN_BYTES: Final = 1_048_576
 
 class Publishing:
     """``outlet`` is connected, and belongs to the thread until :meth:`end`. ``tell`` is called in the thread when there
-    may be something in :meth:`take`, or ``failure`` is set: then it is over.
+    may be something in :meth:`take`, or ``obstacle`` has changed, or ``failure`` is set: then it is over.
     """
 
     def __init__(self, outlet: Outlet, tell: Callable[[], None]) -> None:
         self.failure: BrokerUnreachableError | None = None
+        self.obstacle = outlet.obstacle()
         self._outlet = outlet
         self._tell = tell
         self._lock = threading.Lock()
@@ -112,6 +114,9 @@ class Publishing:
         return messages
 
     def _settle(self, count: int) -> None:
+        before, self.obstacle = self.obstacle, self._outlet.obstacle()
+        if before != self.obstacle:
+            self._tell()
         if count:
             with self._lock:
                 self._accepted += count

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from secrets import token_hex
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from kombu.entity import Queue
 from kombu.messaging import Producer
@@ -28,12 +28,16 @@ from roomcast_brokers.backends.kombu.ends import (
     Confirmed,
     Delivered,
     Event,
-    Message,
     Setup,
     body_of,
 )
 from roomcast_brokers.backends.kombu.link import translated
+from roomcast_brokers.batches import Message
 from roomcast_brokers.errors import BrokerUnreachableError
+
+# The first message of each connection goes to nobody. A server that is short of memory lets everybody connect; that it
+# takes nothing it says when somebody publishes.
+PROBE: Final[Message] = ("", b"")
 
 
 class RoutedIntake:
@@ -111,7 +115,8 @@ class RoutedOutlet:
         self._producer: Any = None
         self._confirms = Confirms()
         self._heard = 0.0  # when the broker has last confirmed something, or had nothing to confirm
-        self._blocked = False
+        self._taken = False  # the broker has confirmed the probe
+        self._blocked = False  # the broker says that it reads nothing more from this connection
         self._refused = False
 
     @property
@@ -127,6 +132,7 @@ class RoutedOutlet:
             channel.events["basic_nack"].add(self._refuse)
             channel.confirm_select()
             self._producer = Producer(channel, **self._setup.producer_options)
+        self.publish([PROBE])
 
     def publish(self, messages: Sequence[Message]) -> None:
         confirms, publish, exchange = self._confirms, self._producer.publish, self._link.exchange
@@ -142,7 +148,16 @@ class RoutedOutlet:
             self._link.read(MOST_TAKEN)
         if self._refused:
             raise BrokerUnreachableError("the broker refused a message")
-        return self._confirms.take()
+        count = self._confirms.take()
+        if count and not self._taken:
+            self._taken = True
+            return count - 1  # the probe is nobody's
+        return count
+
+    def obstacle(self) -> str | None:
+        if self._blocked:
+            return "the broker takes no messages: it is short of memory, or of room on its disk"
+        return None if self._taken else "the broker has not taken a message yet"
 
     def wait(self, timeout: float) -> None:
         with translated():
@@ -152,7 +167,7 @@ class RoutedOutlet:
         with translated():
             self._link.heartbeat()
             if self._blocked:
-                return  # it takes nothing at present, and says so; whether it is there the intake finds out
+                return  # and answers nothing: whether it is there, the intake finds out
             if not self._confirms.missing:
                 self._link.exchange.declare(passive=True)
             elif monotonic() - self._heard > STALL:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
-from roomcast_brokers.backends.kombu.ends import Message, Outlet
+from roomcast_brokers.backends.kombu.ends import Outlet
 from roomcast_brokers.backends.kombu.location import parse
+from roomcast_brokers.batches import Message, batches
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Traits
 from roomcast_brokers.errors import BrokerClosedError, BrokerUnreachableError, MessageTooLargeError, SendError
 
@@ -66,7 +67,7 @@ class KombuSender:
         done = False
         try:
             outlet = self._connected()
-            for batch in _batches(messages):
+            for batch in batches(messages, MOST_WRITTEN, MOST_WRITTEN_BYTES):
                 outlet.publish(batch)
                 for count in self._counts(outlet, len(batch)):
                     accepted += count
@@ -110,7 +111,8 @@ class KombuSender:
             yield count
             left = deadline - monotonic()
             if left <= 0 < wanted:
-                raise BrokerUnreachableError(f"it has not accepted everything within {self._timeout:g} s")
+                why = outlet.obstacle() or "it has not accepted everything"
+                raise BrokerUnreachableError(f"within {self._timeout:g} s: {why}")
             if wanted > 0:
                 outlet.wait(left)
 
@@ -118,15 +120,3 @@ class KombuSender:
         outlet, self._outlet = self._outlet, None
         if outlet is not None:
             outlet.close(farewell=farewell)
-
-
-def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """``messages`` in their order, in slices."""
-    begin = size = 0
-    for index, (_, payload) in enumerate(messages):
-        if index > begin and (size + len(payload) > MOST_WRITTEN_BYTES or index - begin >= MOST_WRITTEN):
-            yield messages[begin:index]
-            begin, size = index, 0
-        size += len(payload)
-    if begin < len(messages):
-        yield messages[begin:]
