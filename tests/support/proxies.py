@@ -41,13 +41,16 @@ class Proxy(Process):
 
 
 class Nginx(Proxy):
-    """``server`` is what stands in its only server, ``around`` what stands beside it in ``http``."""
+    """``server`` is what stands in its only server, ``around`` what stands beside it in ``http``.
+
+    One process: a worker would outlive a master that is killed.
+    """
 
     def __init__(self, server: str, around: str = "") -> None:
         super().__init__(
             f"""
             daemon off;
-            worker_processes 1;
+            master_process off;
             pid FOLDER/nginx.pid;
             error_log stderr;
             events {{ worker_connections 1024; }}
