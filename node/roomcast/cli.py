@@ -19,6 +19,7 @@ import uvicorn
 from roomcast import __version__
 from roomcast.doctor import command as doctor_command
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
+from roomcast.drivers.asyncio.run_logging import log_config
 from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
 from roomcast.environment import TAG_VARIABLE
@@ -214,6 +215,7 @@ def run(arguments: argparse.Namespace) -> int:
         http="httptools",
         ws="roomcast.drivers.asyncio.uvicorn:SocketIOProtocol",
         log_level=arguments.log_level,
+        log_config=log_config(arguments.log_level),
         access_log=arguments.access_log,
         root_path=arguments.root_path,
         ssl_certfile=arguments.ssl_certfile,

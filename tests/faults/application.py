@@ -39,7 +39,6 @@ class Journal(logging.Handler):
 
 journal = Journal()
 logging.getLogger("roomcast").addHandler(journal)
-logging.getLogger("roomcast").addHandler(logging.StreamHandler())
 logging.getLogger("roomcast").setLevel(logging.INFO)
 
 gaps: list[list[Any]] = []

@@ -28,6 +28,13 @@ async def test_it_serves_on_uvloop_and_the_fast_path(tmp_path: Path) -> None:
         assert command.stop() == 0
 
 
+async def test_it_says_what_happens_in_its_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_BROKER", "memory://lines")
+    with running(tmp_path, "--tag", "n001") as command:
+        command.wrote(r"INFO: +the broker is there; this node is n001")
+        assert command.output().count("the broker is there") == 1
+
+
 async def test_the_access_log_when_asked_for(tmp_path: Path) -> None:
     with running(tmp_path, "--access-log") as command:
         client = await PollingClient.open(command.base)
