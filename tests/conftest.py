@@ -9,11 +9,16 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import uvloop
 
 LONGEST_TEST = 60.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
 """Seconds after which an async test has failed, unless it is of those that take as long as they take (``faults``)."""
+
+# How long one example takes is the machine's business.
+hypothesis.settings.register_profile("roomcast", deadline=None)
+hypothesis.settings.load_profile("roomcast")
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -25,7 +30,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 def loggers_of_uvicorn() -> Iterator[None]:
     """Take back what a server that was started in this process has set up: its streams end with its test."""
     yield
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "roomcast"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
