@@ -28,7 +28,7 @@ class Server:
     started = True
     failure = None
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
     def run(self) -> None:
