@@ -43,7 +43,10 @@ def take_broker(manager: Any, options: dict[str, Any]) -> BrokerOptions | None:
     more = options.pop("broker_options", None) or {}
     if manager is not None and manager.broker_url is not None:
         return BrokerOptions(
-            url=manager.broker_url, cluster=manager.channel, keys=keys, options={**manager.broker_options, **more}
+            url=manager.broker_url,
+            cluster=manager.channel,
+            keys=keys or manager.broker_keys,
+            options={**manager.broker_options, **more},
         )
     if url is None:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import roomcast
-from roomcast.drivers.asyncio.joining import take_broker
+from roomcast.joining import take_broker
 from roomcast_brokers.errors import BrokerURLError
 from roomcast_emitter import managers as emitters
 

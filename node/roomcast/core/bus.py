@@ -1,4 +1,4 @@
-"""The half of a bus that is the same in every colour: what goes to the broker, and what is said of its state.
+"""[hot] The half of a bus that is the same in every colour: what goes to the broker, and what is said of its state.
 
 A bus joins one node to its cluster: it owns the connection to the broker, tells the cluster what the broker told it,
 and hands over what the cluster has ready. Everything that is decided is decided in :mod:`roomcast.core.cluster`.
@@ -7,12 +7,12 @@ and hands over what the cluster has ready. Everything that is decided is decided
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.cluster import Cluster, ClusterOptions
-from roomcast_brokers.contracts import State
+from roomcast_brokers.contracts import PublishesBatches, State
 from roomcast_brokers.errors import BrokerUnreachableError
 
 if TYPE_CHECKING:
@@ -38,15 +38,19 @@ class BusSurface:
         self._counters = node.counters.cluster
         self._unreachable = False
         self._used = False
+        self._publish_batch: Callable[[Sequence[tuple[str, bytes]]], None] | None = None
         self.cluster = self._make_cluster()
 
-    def renew(self) -> None:
-        """A start: the cluster is new unless this is the first; who wants to hear of gaps hears of its gaps too."""
+    def renew(self, broker: Any) -> None:
+        """A start, with that broker: the cluster is new unless this is the first; who wants to hear of gaps hears of
+        its gaps too.
+        """
         if self._used:
             hooks = self.cluster.confessions.on_gap
             self.cluster = self._make_cluster()
             self.cluster.confessions.on_gap = hooks
         self._used = True
+        self._publish_batch = broker.publish_batch if isinstance(broker, PublishesBatches) else None
 
     def hand_over(self, broker: Any) -> None:
         """Give the broker what the cluster has ready, in order."""
@@ -56,9 +60,15 @@ class BusSurface:
                 broker.unsubscribe(change.channel)
             else:
                 broker.subscribe(change.channel, change.generation)
+        messages = cluster.take_messages()
+        if not messages:
+            return
         try:
-            for channel, payload in cluster.take_messages():
-                broker.publish(channel, payload)
+            if self._publish_batch is not None:
+                self._publish_batch(messages)
+            else:
+                for channel, payload in messages:
+                    broker.publish(channel, payload)
         except BrokerUnreachableError:
             # It has gone in this very turn; the cluster hears of that, and retries everything taken.
             logger.debug("the broker went away while messages were handed over")

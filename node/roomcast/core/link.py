@@ -4,17 +4,20 @@ deadline, hand up).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.work import CloseLink
 from roomcast.websocket.closecodes import POLICY_VIOLATION
-from roomcast.websocket.frames import CLOSE, CONTINUATION, PING, TEXT, FrameReader, pong_frame
+from roomcast.websocket.frames import CLOSE, CONTINUATION, PING, TEXT, FrameReader, close_frame, pong_frame
 
 if TYPE_CHECKING:
     from roomcast.engineio.deadlines import Deadline
     from roomcast.engineio.engine import Engine
     from roomcast.engineio.session import Session
+
+# How long (seconds) a client may take to answer a close frame before its connection is cut.
+CLOSE_PATIENCE = 2.0
 
 MESSAGE = 0x34  # "4", the packet type of nearly everything that arrives
 CONTROL = 8  # opcodes from here on are control frames (RFC 6455 5.5)
@@ -28,7 +31,18 @@ class WebSocketLink:
     takes more.
     """
 
-    __slots__ = ("_deadline", "_since", "engine", "owner", "paused", "peer_closed", "reader", "session", "sink")
+    __slots__ = (
+        "_deadline",
+        "_parting",
+        "_since",
+        "engine",
+        "owner",
+        "paused",
+        "peer_closed",
+        "reader",
+        "session",
+        "sink",
+    )
 
     def __init__(self, engine: Engine, owner: Any, sink: Any, reader: FrameReader | None) -> None:
         self.engine = engine
@@ -40,6 +54,7 @@ class WebSocketLink:
         self.session: Session | None = None
         self._since: float | None = None
         self._deadline: Deadline | None = None
+        self._parting: Deadline | None = None
 
     def feed(self, data: bytes, now: float) -> Iterator[Any]:
         """Take what was read; yields work, each piece to be done before the next is asked for."""
@@ -142,6 +157,28 @@ class WebSocketLink:
         self._since = None
         self.engine.deadlines.cancel(self._deadline)
         self._deadline = None
+
+    def part(self, wire: Any, code: int | None, reason: str, tail: bytes, cut: Callable[[float], object]) -> bool:
+        """End the connection: write ``tail`` and a close frame to ``wire``, and close it when the client has done its
+        part. Whether that is waited for: then ``cut(now)`` is called once it has had ``CLOSE_PATIENCE``.
+
+        Called again when the client's part has come. ``wire`` has ``write`` and ``close``, which is done when all is
+        written.
+        """
+        waited = self._parting is not None
+        self.done()
+        if not waited:
+            wire.write(tail + close_frame(code, reason))
+            if not self.peer_closed:
+                self._parting = self.engine.deadlines.add(self.engine.now + CLOSE_PATIENCE, cut)
+                return True
+        wire.close()
+        return False
+
+    def parted(self) -> None:
+        """The connection is gone: nobody is waited for."""
+        self.engine.deadlines.cancel(self._parting)
+        self._parting = None
 
     def fail(self, code: int, reason: str) -> Any:
         """The client broke RFC 6455: tell it how, and end what this link carries."""

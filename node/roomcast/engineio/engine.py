@@ -84,7 +84,6 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
         self._make_upper = make_upper
         self._split_frames = split_frames
         self._cookie = cookie
-        self._node_header = (b"x-roomcast-node", sids.tag.encode())
         upgrades = ("websocket",) if settings.allow_upgrades and "websocket" in settings.transports else ()
         self._tail = open_tail(settings, ())
         self._tail_upgradable = open_tail(settings, upgrades)
@@ -106,19 +105,20 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
             # the address first: one that comes too often takes nothing away from the others
             if self._addresses is not None and not self._addresses.take(request.client, now):
                 self.counts.refused.count("address_rate")
-                return self._later(request)
+                return self.unavailable(request)
             if self._bucket.take(now):
                 return None
         self.counts.refused.count("busy")
-        return self._later(request)
+        return self.unavailable(request)
 
-    def _later(self, request: Request) -> Response:
+    def unavailable(self, request: Request) -> Response:
+        """Come back later."""
         retry_after = RETRY_AFTER + randrange(RETRY_AFTER)
         return response.unavailable(retry_after, extra=self.policy.headers(request, True))
 
     def extra_headers(self, request: Request) -> Headers:
         """The headers of the answer to a handshake that was admitted: the node's tag, and CORS."""
-        return (self._node_header, *self.policy.headers(request, True))
+        return ((b"x-roomcast-node", self.sids.tag.encode()), *self.policy.headers(request, True))
 
     def open(self, request: Request, transport: str, sink: Sink | None, link: Link | None, now: float) -> Session:
         """Make a session. ``sink`` is None for polling. The open packet is not sent: see :meth:`open_packet`."""
@@ -136,21 +136,22 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
         self.counts.sessions.count(transport)
         return session
 
-    def open_packet(self, session: Session) -> bytes:
-        """The first packet of a session (wire.md 1.3)."""
-        packet = open_packet(session.sid, self._tail if session.polling is None else self._tail_upgradable)
+    def open_packet(self, session: Session, upgradable: bool = True) -> bytes:
+        """The first packet of a session (wire.md 1.3). ``upgradable`` says whether its server can carry WebSockets."""
+        upgrades = upgradable and session.polling is not None
+        packet = open_packet(session.sid, self._tail_upgradable if upgrades else self._tail)
         if self.trace is not None:
             self.trace.packet(session.sid, packet)
         return packet
 
-    def open_polling(self, request: Request, now: float) -> Response:
-        """Open a session by a polling handshake; the answer carries the open packet."""
+    def open_polling(self, request: Request, now: float, upgradable: bool = True) -> Response:
+        """Open a session by a polling handshake; the answer carries the open packet (:meth:`open_packet`)."""
         session = self.open(request, "polling", None, None, now)
         headers = self.extra_headers(request)
         cookie = cookies.render(self._cookie, session.sid, request.secure)
         if cookie is not None:
             headers = (*headers, (b"set-cookie", cookie))
-        return self._payload_response(request, self.open_packet(session), headers)
+        return self._payload_response(request, self.open_packet(session, upgradable), headers)
 
     def _control(self, session: Session, text: bytes, now: float) -> tuple[Any, bool]:
         """A packet that is no text message (wire.md 1.6, 1.7): (work, whether it was valid)."""

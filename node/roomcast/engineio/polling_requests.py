@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from roomcast.engineio import compression, response
+from roomcast.engineio.bodies import BodyError
 from roomcast.engineio.packet import CLOSE_PACKET
 from roomcast.engineio.payload import split
 from roomcast.engineio.polling import NOOP_AND_CLOSE, NOOP_BODY, Polling
@@ -63,6 +64,11 @@ class PollingRequests(EngineState):
         session.polling.forget()
         return self.close(session, "transport error")
 
+    def poll_over(self, session: Session) -> None:
+        """The GET has waited as long as its server lets it: it is answered with nothing to say."""
+        if session.polling is not None:
+            session.polling.release(NOOP_BODY)
+
     def post_begins(self, session: Session, request: Request) -> tuple[Response | None, Any]:
         """Judge a POST before its body is read: (refusal or None to read on, work).
 
@@ -111,6 +117,13 @@ class PollingRequests(EngineState):
     def post_lost(self, session: Session) -> Any:
         """The connection of a POST went away before its body was complete."""
         return self.close(session, "transport error")
+
+    def post_failed(self, session: Session, request: Request, error: BodyError) -> tuple[Response, Any]:
+        """Its body cannot be taken: (answer, work). A body that did not come in time ends the session."""
+        self.counts.refused.count(error.label)
+        self.post_ends(session)
+        work = self.post_lost(session) if error.status == 408 else None
+        return response.empty(error.status, extra=self.policy.headers(request)), work
 
     def _polled_packet(self, session: Session, packet: bytes, now: float) -> tuple[Any, bool]:
         """One packet of a POST: (work, whether it was valid)."""

@@ -39,6 +39,17 @@ def test_an_upgrade_that_is_not_possible_is_not_announced(settings: Settings) ->
     assert told["upgrades"] == []
 
 
+def test_an_upgrade_that_the_server_of_this_request_cannot_carry_is_not_announced(stage: BareStage) -> None:
+    answer = stage.engine.open_polling(make_request(), 0.0, upgradable=False)
+    assert msgspec.json.decode(answer.body[1:])["upgrades"] == []
+
+
+def test_the_node_of_an_answer_is_the_one_that_its_sids_name(stage: BareStage) -> None:
+    stage.engine.sids.draw()  # another node had the tag
+    client = stage.poller()
+    assert (b"x-roomcast-node", client.sid[:4].encode()) in client.handshake.headers
+
+
 def test_the_open_packet_of_a_websocket_announces_nothing(stage: BareStage) -> None:
     peer = stage.peer()
     packet = stage.engine.open_packet(peer.session)

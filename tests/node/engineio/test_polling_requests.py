@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from roomcast.engineio.bodies import TOO_LARGE, TOO_SLOW, BodyError
 from roomcast.engineio.response import Response
 from roomcast.engineio.work import CloseLink
 from roomcast.settings import Settings
@@ -55,6 +56,20 @@ def test_a_second_get_ends_the_session(stage: BareStage) -> None:
     assert [(answer.status, answer.body) for answer in client.answers] == [(400, b""), (200, b"1")]
     assert ends(stage, client) == ["transport error"]
     assert empty(stage)
+
+
+def test_a_get_that_may_wait_no_longer_is_answered_with_nothing(stage: BareStage) -> None:
+    client = stage.poller()
+    client.polls()
+    stage.engine.poll_over(client.session)
+    assert client.received() == ["6"]
+    stage.engine.poll_over(client.session)  # none waits
+    tell(client, "a")
+    assert polled(client, 1) == [["4a"]]
+
+
+def test_nothing_of_a_session_that_has_moved_on_may_wait(stage: BareStage) -> None:
+    stage.engine.poll_over(stage.peer().session)
 
 
 def test_a_get_that_loses_its_connection_ends_the_session(stage: BareStage) -> None:
@@ -210,3 +225,21 @@ def test_nobody_waits_for_ever_for_the_last_get(stage: BareStage) -> None:
     assert client.known
     stage.driver.advance(0.2)
     assert empty(stage)
+
+
+@pytest.mark.parametrize(
+    ("error", "alive"),
+    [(BodyError(*TOO_LARGE), True), (BodyError(415, "content_encoding"), True), (BodyError(*TOO_SLOW), False)],
+    ids=lambda value: getattr(value, "label", ""),
+)
+def test_a_body_that_is_not_taken(stage: BareStage, error: BodyError, alive: bool) -> None:
+    client = stage.poller()
+    session = client.session
+    assert stage.engine.post_begins(session, client.request) == (None, None)
+    answer, work = stage.engine.post_failed(session, client.request, error)
+    stage.driver.do(work)
+    assert (answer.status, answer.body) == (error.status, b"")
+    assert stage.counts.refused == [error.label]
+    assert session.alive is alive
+    if alive:
+        assert client.posts("4a").status == 200

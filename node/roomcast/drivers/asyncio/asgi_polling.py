@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from roomcast.core.counters import refusal_of
 from roomcast.engineio import response
-from roomcast.engineio.admission import Continue, Handshake, Preflight, Refusal
+from roomcast.engineio.admission import Continue, Handshake, Preflight
+from roomcast.engineio.bodies import TOO_LARGE, TOO_SLOW, BodyError, check_head
 from roomcast.engineio.response import Response
 
 if TYPE_CHECKING:
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
 SLICE = 0.001
 
 
-class BodyError(Exception):
-    """A request body that cannot be taken; ``status`` is the answer, None where nobody is left to read one."""
-
-    def __init__(self, status: int | None, label: str) -> None:
-        super().__init__(label)
-        self.status = status
-        self.label = label
+class CutOffError(BodyError):
+    """The client has gone: nobody is left to read an answer."""
 
 
 async def handle_http(runtime: Runtime, request: Request, receive: Any, send: Any) -> None:
@@ -45,24 +40,12 @@ async def handle_http(runtime: Runtime, request: Request, receive: Any, send: An
     elif isinstance(outcome, Preflight):
         answer = engine.policy.preflight(request)
     else:
-        answer = refuse(runtime, request, outcome)
+        answer = runtime.refusals.answer(request, outcome)
     if answer is not None:
         if request.method == "HEAD":
             answer = response.without_body(answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
         await send({"type": "http.response.body", "body": answer.body})
-
-
-def refuse(runtime: Runtime, request: Request, outcome: Any) -> Response:
-    """Count and word a refusal."""
-    if not isinstance(outcome, Refusal):
-        return response.error(400, 3, "Bad request")
-    runtime.counters.refused.count("origin" if outcome.reason == "origin" else refusal_of(outcome.code))
-    allowed = None
-    if outcome.reason == "origin":
-        allowed = False
-        runtime.origin_refused(request)
-    return outcome.response(extra=runtime.engine.policy.headers(request, allowed))
 
 
 async def _poll(runtime: Runtime, session: Session, request: Request, receive: Any) -> Response | None:
@@ -103,11 +86,9 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
     try:
         body = await _read_body(runtime, request, receive)
     except BodyError as error:
-        runtime.counters.refused.count(error.label)
-        engine.post_ends(session)
-        if error.status in (None, 408):
-            runtime.do(engine.post_lost(session))
-        return None if error.status is None else response.empty(error.status, extra=engine.policy.headers(request))
+        answer, work = engine.post_failed(session, request, error)
+        runtime.do(work)
+        return None if isinstance(error, CutOffError) else answer
     except asyncio.CancelledError:
         runtime.do(engine.post_lost(session))
         raise
@@ -117,8 +98,8 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
         try:
             work = next(steps)
         except StopIteration as end:
-            answer: Response = end.value
-            return answer
+            done: Response = end.value
+            return done
         waiting = runtime.must_wait(work, runtime.do(work))
         if waiting is not None:
             await asyncio.wait((waiting.task,))
@@ -130,16 +111,12 @@ async def _post(runtime: Runtime, session: Session, request: Request, receive: A
 async def _read_body(runtime: Runtime, request: Request, receive: Any) -> bytes:
     """The whole body; raises BodyError for one that is too large, too slow, encoded, or cut off."""
     settings = runtime.engine.settings
-    if request.header(b"content-encoding") not in (None, b"identity"):
-        raise BodyError(415, "content_encoding")
-    announced = request.header(b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > settings.max_payload:
-        raise BodyError(413, "body_too_large")
+    check_head(request, settings.max_payload)
     try:
         async with asyncio.timeout(settings.body_timeout):
             return await _collect(receive, settings.max_payload)
     except TimeoutError as error:
-        raise BodyError(408, "body_too_slow") from error
+        raise BodyError(*TOO_SLOW) from error
 
 
 async def _collect(receive: Any, limit: int) -> bytes:
@@ -148,11 +125,11 @@ async def _collect(receive: Any, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BodyError(None, "body_too_slow")
+            raise CutOffError(*TOO_SLOW)
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise BodyError(413, "body_too_large")
+            raise BodyError(*TOO_LARGE)
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)

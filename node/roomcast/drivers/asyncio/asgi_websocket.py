@@ -7,7 +7,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.link import WebSocketLink
-from roomcast.drivers.asyncio.asgi_polling import refuse
 from roomcast.drivers.asyncio.tasks import Suspended
 from roomcast.engineio.admission import Handshake, Surplus, Upgrade
 from roomcast.websocket.closecodes import TOO_BIG
@@ -120,7 +119,7 @@ async def handle_websocket(runtime: Runtime, request: Request, scope: Any, recei
     if isinstance(outcome, Handshake):
         refusal = engine.busy(request, runtime.time())
     elif not isinstance(outcome, Upgrade | Surplus):
-        refusal = refuse(runtime, request, outcome)
+        refusal = runtime.refusals.answer(request, outcome)
     if refusal is not None:
         await _deny(refusal, scope, send)
         return

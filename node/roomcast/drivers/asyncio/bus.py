@@ -7,55 +7,39 @@ the work that comes of a message is done in a later turn of the loop.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roomcast.core.cluster import Cluster, ClusterOptions
+from roomcast.core.bus import HELLO_PATIENCE, BusSurface, logger
+from roomcast.core.cluster import ClusterOptions
 from roomcast.core.node import Node
-from roomcast_brokers.contracts import AsyncBroker, PublishesBatches, State
-from roomcast_brokers.errors import BrokerUnreachableError
+from roomcast_brokers.contracts import AsyncBroker, State
 
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.runtime import Runtime
 
-logger = logging.getLogger("roomcast.cluster")
-
-# Start-up waits so long (seconds) for the broker, so that the node has said hello before its first client comes.
-# Without the broker it serves all the same.
-HELLO_PATIENCE = 1.0
 # What waits for the broker when the node stops has so long (seconds) to be taken, beside the 2 s in which a back end
 # writes what it was given; looked at so often.
 FLUSH_PATIENCE = 2.0
 FLUSH_STEP = 0.02
 
 
-class Bus:
+class Bus(BusSurface):
     """Joins one node to a cluster. ``make_broker()`` gives a broker that is not open yet; each start takes a new one.
 
-    The cluster exists from the beginning, so that applications can ask it; :meth:`open` and :meth:`close` are for one
-    running loop.
+    :meth:`open` and :meth:`close` are for one running loop.
     """
 
     def __init__(self, node: Node, options: ClusterOptions, make_broker: Callable[[], AsyncBroker]) -> None:
-        self._node = node
-        self._options = options
+        node.engine.now = time.monotonic()  # what loops count from, so that what is emitted before the start keeps
+        super().__init__(node, options, wall_ms, secrets.randbits)
         self._make_broker = make_broker
-        self._counters = node.counters.cluster
         self._broker: AsyncBroker | None = None
         self._runtime: Runtime | None = None
         self._settled: asyncio.Event | None = None  # hello was said, or the broker is known to be away
-        self._publish_batch: Callable[[Sequence[tuple[str, bytes]]], None] | None = None
         self._flushing = False
-        self._unreachable = False
-        self._used = False
-        node.engine.now = time.monotonic()  # what loops count from, so that what is emitted before the start keeps
-        self.cluster = self._new_cluster()
-
-    def _new_cluster(self) -> Cluster:
-        return Cluster(self._node, self._options, wall_ms, secrets.randbits)
 
     @property
     def is_open(self) -> bool:
@@ -68,16 +52,11 @@ class Bus:
         """Begin to reach the broker; returns when it is there, known to be away, or ``HELLO_PATIENCE`` over."""
         self._runtime = runtime
         runtime.look_at_clock()
-        if self._used:
-            hooks = self.cluster.confessions.on_gap
-            self.cluster = self._new_cluster()
-            self.cluster.confessions.on_gap = hooks
-        self._used = True
+        broker = self._broker = self._make_broker()
+        self.renew(broker)
         self.cluster.on_ready = self._wake
         self._settled = asyncio.Event()
         self.cluster.on_joined = self._settled.set
-        broker = self._broker = self._make_broker()
-        self._publish_batch = broker.publish_batch if isinstance(broker, PublishesBatches) else None
         self.cluster.start()
         broker.open(self)
         self._flush()
@@ -138,24 +117,7 @@ class Bus:
         if broker is None or runtime is None:
             return
         runtime.look_at_clock()
-        cluster = self.cluster
-        for change in cluster.take_changes():
-            if change.generation is None:
-                broker.unsubscribe(change.channel)
-            else:
-                broker.subscribe(change.channel, change.generation)
-        messages = cluster.take_messages()
-        if not messages:
-            return
-        try:
-            if self._publish_batch is not None:
-                self._publish_batch(messages)
-            else:
-                for channel, payload in messages:
-                    broker.publish(channel, payload)
-        except BrokerUnreachableError:
-            # It has gone in this very turn; the cluster hears of that, and retries everything taken.
-            logger.debug("the broker went away while messages were handed over")
+        self.hand_over(broker)
 
     # --- from the broker (roomcast_brokers.contracts.Listener) --------------------------------------------------------
 
@@ -187,12 +149,7 @@ class Bus:
             return
         runtime.look_at_clock()
         self._later(self.cluster.changed(state))
-        if state is State.UP:
-            logger.info("the broker is there; this node is %s", self._node.sids.tag)
-            self._unreachable = False
-        elif not self._unreachable and (cause is not None or self._counters.broker_reconnects):
-            self._unreachable = True
-            logger.error("the broker is away (%s): local clients are served, and it is tried again and again", cause)
+        self.log_change(state, cause)
         if self._settled is not None and cause is not None:
             self._settled.set()
 

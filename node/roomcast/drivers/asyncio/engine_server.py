@@ -59,7 +59,7 @@ class EngineFacade:
         self.async_handlers = False
         self._runtime = runtime
         self.sockets = Sockets(runtime.engine)
-        runtime.engine_logger = self.logger
+        runtime.refusals.logger = self.logger
         if is_verbose(self.logger):
             runtime.engine.set_trace(EngineTrace(self.logger))
 

@@ -9,16 +9,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from roomcast.core.counters import Counters
 from roomcast.core.draining import Drain
 from roomcast.core.gauges import measure
 from roomcast.core.node import Node
+from roomcast.core.refusals import Refusals
+from roomcast.descriptors import most_clients
 from roomcast.drivers.asyncio.calls import Calls
 from roomcast.drivers.asyncio.tasks import Starter
 from roomcast.engineio.engine import Engine
-from roomcast.engineio.request import Request
 from roomcast.engineio.session import Session
 from roomcast.exposition.health import Readiness
 
@@ -27,8 +27,6 @@ from roomcast.exposition.health import Readiness
 STALL = 0.25
 # So long (seconds) the sockets get then to be read.
 STALL_PAUSE = 0.01
-# Of an origin in the log: strangers choose how long theirs is.
-MAX_ORIGIN = 256
 LAG_PROBE = 1.0
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get; less where
 # the operator was in a hurry: who reads at all needs a round trip. Looked at so often.
@@ -41,8 +39,6 @@ HANDLER_STEP = 0.1
 CLEANING_PATIENCE = 1.0
 # A node that drains tells the next few clients to move every so many seconds.
 DRAIN_STEP = 0.05
-# File descriptors that are kept for everything but clients.
-SPARE_FILES = 64
 # Disconnect handlers of lost connections that one turn of the loop calls: 64 plain ones take a millisecond.
 DEPARTURES = 64
 # What clients have lost by a stop is written here, whatever the application does with its own logger.
@@ -55,7 +51,7 @@ class Runtime(Calls):
     def __init__(self, engine: Engine, counters: Counters, logger: logging.Logger, node: Node | None = None) -> None:
         super().__init__(counters, logger, node)
         self.engine = engine
-        self.engine_logger: Any = logger
+        self.refusals = Refusals(engine, counters, logger)
         self.time: Callable[[], float]
         self.closing: set[object] = set()
         self.hurried = False
@@ -63,7 +59,6 @@ class Runtime(Calls):
         self.unread = 0
         """Connections that were cut because the client did not answer the close frame: it may not have read all."""
         self._parting_since: float | None = None
-        self._refused_origin = False
         self._departures: deque[Callable[[], object]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -80,7 +75,7 @@ class Runtime(Calls):
         self.time = self.loop.time
         self.starter = Starter(self.loop)
         if self.engine.max_sessions is None:
-            self.engine.max_sessions = open_files()
+            self.engine.max_sessions = most_clients()
         self.engine.on_wake = self._wake
         self.engine.on_deadline = self._arm
         self._probe_lag(self.loop.time())
@@ -240,20 +235,3 @@ class Runtime(Calls):
             departures.popleft()()
         if departures and self.loop is not None:
             self.loop.call_soon(self._see_off)
-
-    def origin_refused(self, request: Request) -> None:
-        """Write down a refused origin: the first as an error, for it tells of a setting that is missing."""
-        log = self.engine_logger.info if self._refused_origin else self.engine_logger.error
-        self._refused_origin = True
-        origin = (request.header(b"origin") or b"")[:MAX_ORIGIN].decode("ascii", "backslashreplace")
-        log("%s is not an accepted origin. See the option cors_allowed_origins", origin)
-
-
-def open_files() -> int | None:
-    """How many clients the process's limit of open files leaves room for; None where there is no such limit."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)

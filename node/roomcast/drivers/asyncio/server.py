@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast.core.api import ServerSurface, chosen_target
 from roomcast.core.cluster_view import ClusterView
+from roomcast.drivers.asyncio.bus import Bus
 from roomcast.drivers.asyncio.engine_server import EngineFacade
-from roomcast.drivers.asyncio.joining import make_bus, take_broker
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.environment import with_broker_of_environment, with_environment
 from roomcast.exposition.health import Readiness
+from roomcast.joining import BrokerOptions, join, take_broker
+from roomcast_brokers.contracts import AsyncBroker
+from roomcast_brokers.registry import create
 
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.metrics_listener import MetricsListener
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 OWN_EMIT = AsyncManager.emit
 # How long (seconds) shutdown waits for handlers that still run.
 HANDLER_PATIENCE = 5.0
+
+
+def make_broker(wanted: BrokerOptions) -> AsyncBroker:
+    """A broker that is not open yet."""
+    return create(wanted.url, distribution="roomcast", **wanted.options)
 
 
 class AsyncServer(ServerSurface):
@@ -63,7 +71,7 @@ class AsyncServer(ServerSurface):
         self.manager = client_manager or AsyncManager()
         self.manager.set_server(self)
         self.manager_initialized = False
-        self.bus = None if broker is None else make_bus(self.node, broker, random_tag)
+        self.bus = None if broker is None else Bus(self.node, *join(broker, random_tag, make_broker))
         self.runtime.bus = self.bus
         self.cluster = ClusterView(self.node, lambda: None if self.bus is None else self.bus.cluster)
         if self.bus is not None:

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from roomcast.core.link import WebSocketLink
 from roomcast.core.work import CallHandler
-from roomcast.drivers.asyncio.asgi_polling import refuse
-from roomcast.drivers.asyncio.deflate import DeflatingSink
 from roomcast.drivers.asyncio.mounts import Route, find_routes, own_proxies
 from roomcast.drivers.asyncio.upgrade_request import path_of, read_request
 from roomcast.engineio import response
 from roomcast.engineio.admission import Handshake, Refusal, Surplus, Upgrade
 from roomcast.websocket.deflate import inflate
-from roomcast.websocket.frames import FrameReader, close_frame, text_frame
+from roomcast.websocket.deflating import DeflatingSink
+from roomcast.websocket.frames import FrameReader, text_frame
 from roomcast.websocket.handshake import Accepted, Refused, accept
 
 if TYPE_CHECKING:
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
 
     from roomcast.engineio.request import Request
 
-# How long (seconds) a client may take to answer a close frame before the connection is cut.
-CLOSE_PATIENCE = 2.0
-
 
 class SocketIOProtocol(asyncio.Protocol):
     """One upgraded connection; made by uvicorn, once per WebSocket of the application."""
 
-    __slots__ = ("_config", "_deadline", "_delegate", "_feeding", "_link", "_route", "_secure", "_state", "_transport")
+    __slots__ = ("_config", "_delegate", "_feeding", "_link", "_route", "_secure", "_state", "_transport")
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **_: Any) -> None:
         self._config: Any = (config, app_state)
@@ -50,7 +46,6 @@ class SocketIOProtocol(asyncio.Protocol):
         self._delegate: asyncio.Protocol | None = None
         self._feeding: Any = None
         self._secure = False
-        self._deadline: Any = None
 
     # --- asyncio ------------------------------------------------------------------------------------------------------
 
@@ -111,7 +106,7 @@ class SocketIOProtocol(asyncio.Protocol):
             return
         self._link = None
         runtime = route.runtime
-        runtime.engine.deadlines.cancel(self._deadline)
+        link.parted()
         runtime.closing.discard(self)
         runtime.do(link.lost())
 
@@ -188,7 +183,7 @@ class SocketIOProtocol(asyncio.Protocol):
         now = runtime.time()
         outcome = engine.admit(request, upgrade=True)
         if isinstance(outcome, Refusal):
-            self._refuse(refuse(runtime, request, outcome))
+            self._refuse(runtime.refusals.answer(request, outcome))
             return
         if isinstance(outcome, Handshake) and (busy := engine.busy(request, now)) is not None:
             self._refuse(busy)
@@ -264,16 +259,10 @@ class SocketIOProtocol(asyncio.Protocol):
         transport, link, route = self._transport, self._link, self._route
         if link is None or route is None or transport.is_closing():
             return
-        link.done()
         self._feeding = None
-        if self._deadline is None:
-            transport.write(tail + close_frame(code, reason))
-        if self._deadline is not None or link.peer_closed:
-            transport.close()
-        else:
-            runtime = route.runtime
-            runtime.closing.add(self)
-            self._deadline = runtime.engine.deadlines.add(runtime.time() + CLOSE_PATIENCE, self._cut)
+        route.runtime.look_at_clock()
+        if link.part(transport, code, reason, tail, self._cut):
+            route.runtime.closing.add(self)
 
     def _cut(self, now: float) -> None:
         """The client never answered the close frame."""

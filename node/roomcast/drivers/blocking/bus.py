@@ -38,10 +38,10 @@ class Bus(BusSurface):
         """Begin to reach the broker; returns when it is there, known to be away, or ``HELLO_PATIENCE`` over."""
         settled = self._settled = self._runtime.concurrency.make_event()
         with self._runtime.turn:
-            self.renew()
+            broker = self._broker = self._make_broker()
+            self.renew(broker)
             self.cluster.on_ready = self._wake
             self.cluster.on_joined = settled.set
-            broker = self._broker = self._make_broker()
             self.cluster.start()
         broker.open(self)
         if not settled.wait(HELLO_PATIENCE):

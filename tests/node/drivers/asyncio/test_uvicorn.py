@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import roomcast
-from roomcast.drivers.asyncio import uvicorn as fast_path
+from roomcast.core.link import CLOSE_PATIENCE
 from tests.support.api_client import Wire
 from tests.support.inprocess import Node, eventually, serve
 from tests.support.masked import masked_frame
@@ -282,7 +282,7 @@ async def test_a_client_that_never_answers_a_close_is_cut() -> None:
         await raw.texts("ignored", "ignored")
         assert await raw.wire.rest() == b""
         waited = asyncio.get_running_loop().time() - began
-        assert 0.8 * fast_path.CLOSE_PATIENCE < waited < 3 * fast_path.CLOSE_PATIENCE
+        assert 0.8 * CLOSE_PATIENCE < waited < 3 * CLOSE_PATIENCE
         await node.empty()
 
 
@@ -402,7 +402,7 @@ async def test_a_client_that_its_own_handler_disconnects_can_answer_the_close() 
         assert await raw.frame() == (0x80 | CLOSE, b"")
         await raw.send(masked_frame(CLOSE))
         assert await raw.wire.reader.read() == b""
-        assert asyncio.get_running_loop().time() - began < fast_path.CLOSE_PATIENCE / 2
+        assert asyncio.get_running_loop().time() - began < CLOSE_PATIENCE / 2
         await node.empty()
 
 

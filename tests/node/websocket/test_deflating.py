@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from roomcast.drivers.asyncio import deflate
-from roomcast.drivers.asyncio.deflate import THRESHOLD, DeflatingSink
+from roomcast.websocket import deflating
 from roomcast.websocket.deflate import inflate
+from roomcast.websocket.deflating import THRESHOLD, DeflatingSink
 from roomcast.websocket.frames import TEXT, FrameReader, ping_frame, text_frame
 from tests.support.counting import RecordingTransport
 
@@ -70,4 +70,4 @@ def test_a_compressed_frame_is_what_our_own_reader_takes() -> None:
     start = 4 if block[1] == 126 else 2
     reader = FrameReader(100_000, 10, inflate)
     assert reader.receive(masked_frame(TEXT, block[start:], reserved=0x40)) == [(TEXT, b"x" * THRESHOLD)]
-    assert deflate.THRESHOLD == 1_024
+    assert deflating.THRESHOLD == 1_024

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 import roomcast
-from roomcast.drivers.asyncio.joining import BrokerOptions, make_broker, make_bus, once_or_new, take_broker
+from roomcast.drivers.asyncio.server import make_broker as make_async_broker
+from roomcast.drivers.blocking.server import Server, make_broker
 from roomcast.errors import SettingsError
-from roomcast_brokers.backends.memory import MemoryBroker
+from roomcast.joining import BrokerOptions, join, take_broker
 from roomcast_brokers.errors import BrokerURLError
-from tests.support.played import Stage
 
 URL = "memory://joining"
+COLOURS = pytest.mark.parametrize("make", [make_async_broker, make_broker], ids=["asyncio", "threads"])
 
 
 class Manager:
@@ -31,9 +32,10 @@ def test_without_a_broker_a_server_stands_alone() -> None:
     assert take_broker(None, options) is None
     assert take_broker(Manager(None), {}) is None
     assert options == {"ping_interval": 3}
-    sio = roomcast.AsyncServer()
-    assert sio.bus is None
-    assert [node.is_self for node in sio.cluster.nodes()] == [True]
+    for server in (roomcast.AsyncServer, Server):
+        sio = server()
+        assert sio.bus is None
+        assert [node.is_self for node in sio.cluster.nodes()] == [True]
 
 
 def test_the_options_are_taken_out() -> None:
@@ -71,27 +73,33 @@ def test_what_a_manager_brings_comes_first() -> None:
         ({"options": {"no such option": 1}}, TypeError),
     ],
 )
-def test_what_can_never_work_is_known_at_once(wrong: dict[str, Any], error: type[Exception]) -> None:
+@COLOURS
+def test_what_can_never_work_is_known_at_once(wrong: dict[str, Any], error: type[Exception], make: Any) -> None:
     wanted = BrokerOptions(**{"url": URL, **wrong})
     with pytest.raises(error) as caught:
-        make_bus(Stage().node, wanted, True)
+        join(wanted, True, make)
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_the_first_broker_is_the_one_that_was_tried() -> None:
-    wanted = BrokerOptions(url=URL)
-    first = make_broker(wanted)
-    take = once_or_new([first], wanted)
-    assert take() is first
+@COLOURS
+def test_the_first_broker_is_the_one_that_was_tried(make: Any) -> None:
+    made = []
+
+    def note(wanted: BrokerOptions) -> Any:
+        made.append(make(wanted))
+        return made[-1]
+
+    _, take = join(BrokerOptions(url=URL), True, note)
+    (tried,) = made
+    assert take() is tried
     second = take()
-    assert isinstance(second, MemoryBroker)
-    assert second is not first
+    assert second is made[-1] is not tried
 
 
 @pytest.mark.parametrize("random", [True, False])
-def test_a_cluster_knows_whether_its_tag_may_be_drawn_anew(random: bool) -> None:
+@pytest.mark.parametrize("server", [roomcast.AsyncServer, Server])
+def test_a_cluster_knows_whether_its_tag_may_be_drawn_anew(random: bool, server: Any) -> None:
     options: dict[str, Any] = {"broker": URL} if random else {"broker": URL, "tag": "aaaa"}
-    sio = roomcast.AsyncServer(**options)
-    assert sio.bus is not None
+    sio = server(**options)
     assert sio.bus.cluster.options.random_tag is random
     assert sio.bus.cluster.options.name == "socketio"
