@@ -5,12 +5,14 @@ It takes the ports that the file publishes. Every test ends with nothing left bu
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import sys
 import time  # time: how long a cluster takes from `up` to its first message is part of what is promised
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ FIRST_MESSAGE = 60.0
 """Seconds from `up` until one browser sees what another one said, once the images are there."""
 SOON = 6 * PATIENCE
 LOBBY = "room:lobby"
+NODES = 3
+SERVICES = ("node", "haproxy", "worker", "prometheus")
+"""Redis comes with them. Grafana is left out: there is no image of it on a host that cannot pull."""
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +51,19 @@ def browsers(tmp_path: Path) -> tuple[str, str, Path]:
     return node_with_playwright(), chromium_program(), tmp_path
 
 
-@pytest.fixture
-def compose(engine: ContainerEngine, request: pytest.FixtureRequest) -> Iterator[ComposeProject]:
-    """The project, whose parameters are those of the test; its logs stand with a failure."""
-    project = ComposeProject(engine, **getattr(request, "param", {}))
-    project.down()
+@contextlib.contextmanager
+def project(engine: ContainerEngine, **options: str) -> Iterator[ComposeProject]:
+    """Nothing is left of it at the end; what the containers wrote stands with a failure."""
+    compose = ComposeProject(engine, **options)
+    compose.down()
     try:
-        yield project
+        yield compose
     except BaseException as failure:
-        failure.add_note(project("logs", "--no-color", "--tail", "40")[-12_000:])
+        failure.add_note(compose("ps")[-4_000:])
+        failure.add_note(compose("logs", "--no-color", "--tail", "30")[-16_000:])
         raise
     finally:
-        project.down()
+        compose.down()
 
 
 def fetch(url: str) -> Any:
@@ -72,6 +78,14 @@ def handshake(url: str) -> str:
     return tag
 
 
+def served() -> bool:
+    """Whether the balancer and a node behind it answer."""
+    try:
+        return bool(handshake(URL))
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def tags(compose: ComposeProject) -> dict[str, str]:
     """The containers of the nodes by the nodes' tags."""
     found = {}
@@ -82,11 +96,11 @@ def tags(compose: ComposeProject) -> dict[str, str]:
     return found
 
 
-def nodes_up() -> int:
-    """How many nodes Prometheus reaches."""
-    query = urllib.parse.urlencode({"query": 'sum(up{job="roomcast"})'})
-    found = json.loads(fetch(f"{PROMETHEUS}/api/v1/query?{query}"))["data"]["result"]
-    return int(found[0]["value"][1]) if found else 0
+def measured(query: str) -> float:
+    """What Prometheus answers now, a single number; nothing counts as 0."""
+    asked = urllib.parse.urlencode({"query": query})
+    found = json.loads(fetch(f"{PROMETHEUS}/api/v1/query?{asked}"))["data"]["result"]
+    return float(found[0]["value"][1]) if found else 0.0
 
 
 def kill(compose: ComposeProject, container: str) -> None:
@@ -100,33 +114,44 @@ def tell_the_lobby(compose: ComposeProject, text: str) -> None:
     compose("exec", "-T", "worker", *task, "--args", json.dumps(message))
 
 
-def test_the_whole_of_it(compose: ComposeProject, browsers: tuple[str, str, Path]) -> None:
-    """Up, chat, a task's emit, Prometheus, a node killed, five nodes, down."""
-    services = ("node", "haproxy", "worker", "prometheus")  # Redis by itself; no image of Grafana on such a host
-    compose("build", "node", "worker")
-    begin = time.monotonic()
-    compose("up", "--detach", *services)
-    waited = []
-
-    def heard() -> None:
-        waited.append(time.monotonic() - begin)
-
-    deeds: Deeds = {
-        "heard": heard,
+def deeds(compose: ComposeProject, **more: Callable[..., None]) -> Deeds:
+    """What the scenario asks for."""
+    found: dict[str, Callable[..., None]] = {
+        "heard": lambda: None,
         "worker": lambda: tell_the_lobby(compose, "hello from a worker"),
         "kill": lambda tag: kill(compose, tags(compose)[tag]),
     }
-    node, chromium, shots = browsers
-    wait_for(lambda: nodes_up() == 3, "Prometheus does not reach three nodes", SOON)
-    Scenario([URL], node, chromium, shots, deeds).play("trial.mjs")
-    sys.stdout.write(f"\nfrom up to the first message: {waited[0]:.1f} s\n")
-    assert waited[0] < FIRST_MESSAGE
-    wait_for(lambda: nodes_up() == 2, "Prometheus has not noticed", SOON)
+    return found | more
 
-    compose("up", "--detach", "--no-recreate", "--scale", "node=5", *services)
-    wait_for(lambda: nodes_up() == 5, "Prometheus does not reach five nodes", SOON)
+
+def test_the_whole_of_it(engine: ContainerEngine, browsers: tuple[str, str, Path]) -> None:
+    """Up, chat, a task's emit, Prometheus, a node killed, five nodes, down."""
+    node, chromium, shots = browsers
+    waited = []
+    with project(engine) as compose:
+        compose("build", "node", "worker")
+        begin = time.monotonic()
+        compose("up", "--detach", *SERVICES)
+        wait_for(served, "nobody answers", SOON)
+        heard = deeds(compose, heard=lambda: waited.append(time.monotonic() - begin))
+        Scenario([URL], node, chromium, shots, heard).play("trial.mjs")
+        sys.stdout.write(f"\nfrom up to the first message: {waited[0]:.1f} s\n")
+        assert waited[0] < FIRST_MESSAGE
+        wait_for(lambda: measured("sum(up)") == NODES - 1, "Prometheus has not noticed", SOON)
+        scale_to(compose, 5)
+        nodes = list(tags(compose).values())
+        compose("stop", "--timeout", "30", "node")
+        for container in nodes:
+            state = compose.inspect(container)["State"]
+            assert (state["ExitCode"], state["OOMKilled"]) == (0, False), engine.docker("logs", container)
+
+
+def scale_to(compose: ComposeProject, count: int) -> None:
+    """Start more nodes; they are watched, and the balancer sends clients to each."""
+    compose("up", "--detach", "--no-recreate", "--scale", f"node={count}", *SERVICES)
+    wait_for(lambda: measured("sum(up)") == count, f"Prometheus does not reach {count} nodes", SOON)
     everybody = set(tags(compose))
-    assert len(everybody) == 5
+    assert len(everybody) == count
     seen: set[str] = set()
 
     def all_are_served() -> bool:
@@ -134,43 +159,25 @@ def test_the_whole_of_it(compose: ComposeProject, browsers: tuple[str, str, Path
         return seen == everybody
 
     wait_for(all_are_served, lambda: f"the balancer reaches {seen} of {everybody}", SOON)
-    containers = list(tags(compose).values())
-    compose("stop", "--timeout", "30", "node")
-    for container in containers:
-        state = compose.inspect(container)["State"]
-        assert (state["ExitCode"], state["OOMKilled"]) == (0, False), compose.engine.docker("logs", container)
 
 
-@pytest.mark.parametrize("compose", [{"profile": "nginx"}], indirect=True, ids=["nginx"])
-def test_nginx_in_its_place(compose: ComposeProject, browsers: tuple[str, str, Path]) -> None:
-    compose("build", "node1", "worker")
-    compose("up", "--detach", "nginx", "worker", "prometheus")
-    wait_for(lambda: nodes_up() == 3, "Prometheus does not reach three nodes", SOON)
-    assert {handshake(URL) for _ in range(30)} == {"n001", "n002", "n003"}
-    deeds: Deeds = {
-        "heard": lambda: None,
-        "worker": lambda: tell_the_lobby(compose, "hello from a worker"),
-        "kill": lambda tag: kill(compose, compose.containers(f"node{tag[-1]}")[0]),
-    }
+def test_nginx_in_its_place(engine: ContainerEngine, browsers: tuple[str, str, Path]) -> None:
     node, chromium, shots = browsers
-    Scenario([URL], node, chromium, shots, deeds).play("trial.mjs")
+    with project(engine, profile="nginx") as compose:
+        compose("build", "node1", "worker")
+        compose("up", "--detach", "nginx", "worker", "prometheus")
+        wait_for(served, "nobody answers", SOON)
+        assert {handshake(URL) for _ in range(10 * NODES)} == {"n001", "n002", "n003"}
+        by_name = deeds(compose, kill=lambda tag: kill(compose, compose.containers(f"node{tag[-1]}")[0]))
+        Scenario([URL], node, chromium, shots, by_name).play("trial.mjs")
 
 
-@pytest.mark.parametrize("compose", [{"environment_file": "compose/rabbitmq.env"}], indirect=True, ids=["rabbitmq"])
-def test_rabbitmq_in_the_place_of_redis(compose: ComposeProject, browsers: tuple[str, str, Path]) -> None:
-    compose("build", "node", "worker")
-    compose("up", "--detach", "node", "haproxy", "worker", "prometheus", "rabbitmq")
-
-    def joined() -> bool:
-        query = urllib.parse.urlencode({"query": "sum(roomcast_peers)"})
-        found = json.loads(fetch(f"{PROMETHEUS}/api/v1/query?{query}"))["data"]["result"]
-        return bool(found) and found[0]["value"][1] == "6"
-
-    wait_for(joined, "three nodes do not hear each other", 2 * SOON)
-    deeds: Deeds = {
-        "heard": lambda: None,
-        "worker": lambda: tell_the_lobby(compose, "hello from a worker"),
-        "kill": lambda tag: kill(compose, tags(compose)[tag]),
-    }
+def test_rabbitmq_in_the_place_of_redis(engine: ContainerEngine, browsers: tuple[str, str, Path]) -> None:
     node, chromium, shots = browsers
-    Scenario([URL], node, chromium, shots, deeds).play("trial.mjs")
+    with project(engine, environment_file="compose/rabbitmq.env") as compose:
+        compose("build", "node", "worker")
+        compose("up", "--detach", *SERVICES, "rabbitmq")
+        all_peers = NODES * (NODES - 1)
+        wait_for(lambda: measured("sum(roomcast_peers)") == all_peers, "nodes do not hear each other", 2 * SOON)
+        wait_for(served, "nobody answers", SOON)
+        Scenario([URL], node, chromium, shots, deeds(compose)).play("trial.mjs")
