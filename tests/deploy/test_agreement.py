@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import yaml
 from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.environment import TAG_VARIABLE
 from roomcast.settings import Settings
+from roomcast_brokers.publishing import DURABLE_WAITING_AGE, MAX_WAITING_AGE
 from tests.support.kustomize import composed, containers, identity
 from tests.support.run_options import DOCKERFILE, entrypoint, instruction, options
 from tests.support.tree import ROOT
@@ -61,15 +61,12 @@ def of_image() -> argparse.Namespace:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def commands() -> Iterator[tuple[str, list[str]]]:
-    yield "k8s", CONTAINER["args"]
-    for name, service in NODES.items():
-        yield name, service["command"]
+COMMANDS = {"k8s": CONTAINER["args"], **{name: service["command"] for name, service in NODES.items()}}
 
 
-@pytest.mark.parametrize(("where", "command"), commands())
-def test_a_node_is_started_with_options_that_exist_and_the_example(where: str, command: list[str]) -> None:
-    given = options(command)
+@pytest.mark.parametrize("where", COMMANDS)
+def test_a_node_is_started_with_options_that_exist_and_the_example(where: str) -> None:
+    given = options(COMMANDS[where])
     assert given.app == "examples.chat.app:app"
     assert (ROOT / "examples" / "chat" / "app.py").is_file()
     assert f'CMD ["{given.app}"]' in DOCKERFILE.read_text("utf-8")
@@ -265,7 +262,7 @@ def test_the_pages_name_the_times_of_the_code() -> None:
     assert f"`--drain-seconds` ({SETTINGS.drain_seconds:g} s)" in page
     assert f"`--drain-delay` + `--drain-seconds` + {MARGIN:g} s" in page
     assert f"above {QUIET:g} s (`ping_interval` + `ping_timeout`)" in page
-    assert f"`publish_buffer_seconds` ({SETTINGS.publish_buffer_seconds:g} s)" in page
+    assert f"`publish_buffer_seconds` ({MAX_WAITING_AGE:g} s; a durable broker: {DURABLE_WAITING_AGE:g} s)" in page
     for name in set(re.findall(r"`((?:max|publish|drain|http|require)_[a-z_]+)`", page)):
         assert name in Settings.__struct_fields__, name
 
