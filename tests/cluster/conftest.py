@@ -9,17 +9,40 @@ from typing import Any
 
 import pytest
 
-from tests.contract.redis_services import RedisService
-from tests.contract.services import MemoryService, Service
-from tests.contract.zmq_services import ZmqService
+from tests.contract.services import SERVICES, Service
 from tests.support.cluster_nodes import Nodes, ProcessNodes, ThreadNodes
 
 NODES = 3
-BACK_ENDS: dict[str, tuple[type[Service], type[ThreadNodes] | type[ProcessNodes]]] = {
-    "memory": (MemoryService, ThreadNodes),
-    "zmq": (ZmqService, ProcessNodes),
-    "redis": (RedisService, ProcessNodes),
-}
+BACK_ENDS = ("memory", "zmq", "redis", "aiopika", "aiopika-durable", "kombu-amqp", "kombu-redis", "kafka")
+"""Names of services of the contract suite."""
+SLOW = frozenset({"aiopika", "kombu-amqp", "kombu-redis", "kafka"})
+"""Slow to start: of these, tests that are marked ``smoke`` run always, the others with the long ones."""
+LONG = frozenset({"aiopika-durable"})
+"""All of these run with the long ones."""
+UNORDERED = frozenset({"kombu-amqp", "kombu-redis", "kafka"})
+"""Where channels keep no order among each other."""
+
+
+def make_service(back_end: str) -> Service:
+    """A broker of that kind; it does not run yet."""
+    return next(row for row in SERVICES if row.name == back_end).service()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with ``back_end``, the name of one, or with ``nodes``, runs on each, unless it says on which.
+
+    One that is marked ``ordered`` runs on those whose channels keep an order among each other.
+    """
+    chosen = [mark for mark in metafunc.definition.iter_markers("parametrize") if "back_end" in mark.args[0]]
+    if "back_end" not in metafunc.fixturenames or chosen:
+        return
+    smoke = metafunc.definition.get_closest_marker("smoke") is not None
+    ordered = metafunc.definition.get_closest_marker("ordered") is not None
+    long = LONG if smoke else SLOW | LONG
+    names = [name for name in BACK_ENDS if not (ordered and name in UNORDERED)]
+    metafunc.parametrize(
+        "back_end", [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in names]
+    )
 
 
 class Standing:
@@ -33,7 +56,7 @@ class Standing:
     def service(self, back_end: str) -> Service:
         """The broker of that kind; it runs."""
         if back_end not in self._services:
-            service = self._services[back_end] = BACK_ENDS[back_end][0]()
+            service = self._services[back_end] = make_service(back_end)
             self._stack.callback(service.close)
             service.start()
         return self._services[back_end]
@@ -48,7 +71,9 @@ class Standing:
         self, stack: contextlib.ExitStack, back_end: str, count: int, **more: Any
     ) -> ThreadNodes | ProcessNodes:
         """A cluster for one test, for as long as ``stack`` is open."""
-        nodes: ThreadNodes | ProcessNodes = BACK_ENDS[back_end][1](self.service(back_end).url(), count, **more)
+        kind = ThreadNodes if back_end == "memory" else ProcessNodes
+        nodes = kind(self.service(back_end).url(), count, **more)
+        nodes.ordered = back_end not in UNORDERED
         stack.enter_context(nodes)
         return nodes
 
@@ -61,13 +86,6 @@ def standing() -> Iterator[Standing]:
     standing = Standing()
     yield standing
     standing.close()
-
-
-@pytest.fixture(params=BACK_ENDS)
-def back_end(request: pytest.FixtureRequest) -> str:
-    """The name of a back end; a test with it runs on each."""
-    name: str = request.param
-    return name
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ TOO_LARGE = 1_200_000
 
 
 @pytest.mark.parametrize(("answer", "expected"), ANSWERS, ids=lambda value: type(value).__name__)
+@pytest.mark.smoke
 async def test_calling_clients_of_every_node(nodes: Nodes, answer: Any, expected: Any) -> None:
     async with Scene(nodes) as scene:
         visitors = await scene.everywhere()

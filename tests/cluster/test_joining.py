@@ -11,8 +11,7 @@ import pytest
 
 import roomcast
 from tests.cluster.application import build
-from tests.cluster.conftest import BACK_ENDS, Standing
-from tests.contract.services import Service
+from tests.cluster.conftest import Standing, make_service
 from tests.support.cluster_nodes import ClusterNode, ThreadNodes, ThreadServers, new_cluster, random_tags
 from tests.support.scene import Scene, eventually
 from tests.support.visitors import ApplicationError, Visitor
@@ -158,7 +157,7 @@ async def test_a_broker_that_is_away_changes_nothing_for_clients_of_one_node(
     back_end: str, stack: contextlib.ExitStack
 ) -> None:
     """F25."""
-    service: Service = BACK_ENDS[back_end][0]()
+    service = make_service(back_end)
     stack.callback(service.close)
     service.start()
     nodes = stack.enter_context(ThreadNodes(service.url(), 2))
@@ -196,7 +195,7 @@ async def test_a_broker_that_is_away_changes_nothing_for_clients_of_one_node(
 async def test_nodes_that_start_before_their_broker_find_each_other_when_it_comes(
     back_end: str, stack: contextlib.ExitStack
 ) -> None:
-    service: Service = BACK_ENDS[back_end][0]()
+    service = make_service(back_end)
     stack.callback(service.close)
     service.start()
     url = service.url()

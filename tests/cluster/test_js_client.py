@@ -30,7 +30,7 @@ async def test_clients_of_three_nodes(
     standing: Standing, node: str, back_end: str, client: str, transport: str
 ) -> None:
     nodes = standing.nodes(back_end)
-    async with Scene(nodes):
+    async with Scene(nodes) as scene:
         urls = [each.url for each in nodes]
         saw = await asyncio.to_thread(play, node, urls[0], "cluster", client, transport, urls=urls)
     assert saw["answer"] == [[index, BYTES, BYTES] for index in range(3)]
@@ -38,8 +38,12 @@ async def test_clients_of_three_nodes(
     everybody = ["all", [BYTES, {"deep": [BYTES]}]]
     last = ["room", "without the last"]
     first, second, third = saw["heard"]
-    assert first == [everybody, ["room", "text"], ["one", 0], ["several"], last]
-    assert second[:-1] == [everybody, ["one", 1], ["several"], last]
-    assert third[:-1] == [everybody, ["room", "text"], ["one", 2], ["several"]]
     for events in (second, third):
-        assert events[-1][:2] == ["disconnect", "io server disconnect"]
+        assert events.pop()[:2] == ["disconnect", "io server disconnect"]
+    if not nodes.ordered and last in third:  # that it leaves the room may come after what is sent there
+        third.remove(last)
+    assert [scene.orderly(events) for events in (first, second, third)] == [
+        scene.orderly([everybody, ["room", "text"], ["one", 0], ["several"], last]),
+        scene.orderly([everybody, ["one", 1], ["several"], last]),
+        scene.orderly([everybody, ["room", "text"], ["one", 2], ["several"]]),
+    ]

@@ -68,7 +68,11 @@ class ClusterNode(ABC):
 
 
 class Nodes(Protocol):
-    """Several of one cluster, which all join it with the same options."""
+    """Several of one cluster, which all join it with the same options. ``ordered``: what a node sends on different
+    channels of the broker arrives in that order.
+    """
+
+    ordered: bool
 
     def __getitem__(self, index: int) -> ClusterNode: ...
 
@@ -134,6 +138,8 @@ class ProcessNode(ClusterNode):
 
 class ProcessNodes(list[ProcessNode]):
     """``count`` processes. ``options`` are those of the server; ``cluster`` is a new one unless it is named."""
+
+    ordered = True
 
     def __init__(
         self, broker: str, count: int, *, cluster: str | None = None, options: Mapping[str, Any] | None = None
@@ -222,6 +228,8 @@ class ThreadNode(ClusterNode):
 
 class ThreadServers(list[ThreadNode]):
     """Servers by their tags, however they were made, in one thread beside the tests."""
+
+    ordered = True
 
     def __init__(self, servers: Mapping[str, roomcast.AsyncServer]) -> None:
         super().__init__(ThreadNode(tag, sio) for tag, sio in servers.items())
