@@ -77,7 +77,7 @@ faults: setup
 
 # Needs Docker and Compose, or root, docker.io, docker-compose and debootstrap of Debian: then it makes its own images.
 compose-trial: setup
-	$(BIN)/python -m pytest -m trial --timeout=0 -p no:randomly -s tests/deploy
+	$(BIN)/python -m pytest -m trial --timeout=0 -p no:randomly -s tests/deploy/test_compose_trial.py
 
 bench: setup
 	$(BIN)/python -m bench
