@@ -19,7 +19,7 @@ SLOW = frozenset({"aiopika", "kombu-amqp", "kombu-redis", "kafka"})
 """Slow to start: of these, tests that are marked ``smoke`` run always, the others with the long ones."""
 LONG = frozenset({"aiopika-durable"})
 """All of these run with the long ones."""
-UNORDERED = frozenset({"kombu-amqp", "kombu-redis", "kafka"})
+UNORDERED = frozenset({"kafka"})
 """Where channels keep no order among each other."""
 
 
