@@ -78,8 +78,8 @@ class Drain:
 def busy(session: Session) -> bool:
     """Whether ending this session now would cut off something that is about to be done.
 
-    It is just moving to a WebSocket, has not taken all that was sent to it, sends a packet in parts, is being let in,
-    or owes an answer.
+    It is just moving to a WebSocket, has not taken all that was sent to it, sends a packet in parts, is coming in, or
+    owes an answer.
     """
     box = session.outbox
     if session.candidate is not None or box.frames or box.sink.get_write_buffer_size():
@@ -87,7 +87,9 @@ def busy(session: Session) -> bool:
     client = session.upper
     if not isinstance(client, Client):
         return False  # bare Engine.IO knows of nothing that would be answered
-    return client.assembly is not None or any(_unfinished(socket) for socket in client.sockets)
+    if client.assembly is not None or client in client.node.unconnected:
+        return True
+    return any(_unfinished(socket) for socket in client.sockets)
 
 
 def _unfinished(socket: Socket) -> bool:

@@ -152,6 +152,16 @@ def test_a_client_whose_handler_runs_gets_its_answer() -> None:
     assert other.closing == MOVE
 
 
+def test_a_client_that_has_not_yet_said_where_it_wants_to_go_is_waited_for() -> None:
+    """It would take its end for a refusal, and wait the longer before it tries again."""
+    stage = Stage()
+    (free, _), other = stage.joins(), stage.peer()
+    stop = waits_until(stage, free, other)
+    other.sends("40")
+    stop.step(STEP)
+    assert other.closing == MOVE
+
+
 def test_a_client_that_is_being_let_in_is_waited_for() -> None:
     stage, free, other, _ = free_and_busy()
     stage.on("connect", lambda sid, environ: LATER, "/slow")

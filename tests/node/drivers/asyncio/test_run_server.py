@@ -183,6 +183,7 @@ async def test_after_it_new_sessions_are_refused_while_those_who_are_busy_end_wh
 
     async with ending(sio, seconds=PATIENCE) as end:
         idle, busy = [await WebSocketClient.open(end.base) for _ in range(2)]
+        await idle.connect()
         poller = await PollingClient.open(end.base)
         working: tuple[Client, ...] = (busy, poller)
         for client in working:
