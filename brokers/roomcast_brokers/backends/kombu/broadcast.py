@@ -18,7 +18,7 @@ from roomcast_brokers.backends.kombu.prompt import PromptOutlet
 from roomcast_brokers.batches import Message
 
 # kombu's memory transport has one list of queues for the whole process, and walks through it while another thread may
-# shorten it: somebody would be left out. Held for microseconds there; the others do not mind.
+# take one out: the next would be left out as well, and the one taken out made again. Held for microseconds there.
 _bindings: Final = threading.Lock()
 
 
@@ -37,7 +37,7 @@ class BroadcastIntake:
         self._events: list[Event] = []
 
     def connect(self) -> None:
-        with translated(), _bindings:
+        with translated():
             self._link.open()
             channel = self._link.channel
             self._exchange = self._setup.exchange(channel)
@@ -85,10 +85,6 @@ class BroadcastIntake:
 
 class BroadcastOutlet(PromptOutlet):
     """See :class:`~.ends.Outlet`. What has been published is where it belongs, as far as anybody can tell."""
-
-    def connect(self) -> None:
-        with _bindings:
-            super().connect()
 
     def publish(self, messages: Sequence[Message]) -> None:
         with _bindings:

@@ -67,7 +67,7 @@ class KombuBroker:
         self._waker: Waker | None = None  # once it is open
         self._reset = False
         self._closed = False  # or about to be
-        self._close_by = 0.0
+        self._close_by = float("inf")
 
     @property
     def traits(self) -> Traits:
@@ -208,7 +208,7 @@ class KombuBroker:
                 check_at = now + CHECK
                 intake.check()
             elif not more:
-                waker.wait(min(poll, check_at - now))
+                waker.wait(min(poll, check_at - now, self._close_by - now))
 
     def _change(self, intake: Intake) -> None:
         """Have done what was wished since the last time; of each channel, what was wished last."""
@@ -220,6 +220,7 @@ class KombuBroker:
         subscribe = [(channel, wanted[channel]) for channel in changed if channel in wanted]
         unsubscribe = [channel for channel in changed if channel not in wanted]
         self._awaited.difference_update(unsubscribe)
+        self._awaited.update(channel for channel, _ in subscribe)
         intake.change(subscribe, unsubscribe)
 
     def _tell(self, listener: Listener, events: list[Event]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from kombu.connection import Connection
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from roomcast_brokers.errors import BrokerError, BrokerUnreachableError
 
@@ -33,7 +33,7 @@ def translated() -> Iterator[None]:
 def unreachable(error: Exception) -> BrokerUnreachableError:
     """``error`` as what the listener is told."""
     cause = error
-    if isinstance(error, OperationalError) and isinstance(error.__cause__, Exception):
+    if isinstance(error, KombuError) and isinstance(error.__cause__, Exception):
         cause = error.__cause__  # kombu has wrapped it, and lost its name
     return BrokerUnreachableError(f"the broker cannot be reached: {type(cause).__name__}: {cause}")
 

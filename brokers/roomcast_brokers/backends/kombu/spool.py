@@ -57,9 +57,9 @@ class SpoolChannel(filesystem.Channel):
                 with open(path, "rb") as file:
                     data = file.read()
                 os.unlink(path)
-            except FileNotFoundError:
-                continue  # somebody has emptied the queue
-            return loads(data)
+                return loads(data)
+            except (FileNotFoundError, ValueError):
+                continue  # somebody has emptied the queue, or put something else into it
         raise Empty
 
     def _look(self, ending: str) -> list[str]:

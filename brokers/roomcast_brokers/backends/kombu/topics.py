@@ -119,7 +119,7 @@ class TopicIntake:
                     del self._asked[topic]
                 channel = self._names.get(topic)
                 return None if channel is None else Confirmed(channel, generation)
-        elif kind == b"unsubscribe":
+        else:  # unsubscribed
             self._pubsub.handle_message(answer)  # it keeps a list
         return None
 
