@@ -1,9 +1,11 @@
-"""RabbitMQ for the contract suite, in both modes of its back end. All rows share one server."""
+"""RabbitMQ for the contract suite, in both modes of its back end. The rows share one server; who makes a service without
+naming one has its own.
+"""
 
 from __future__ import annotations
 
 from tests.contract.services import Service
-from tests.support.rabbitmq_server import shared_server
+from tests.support.rabbitmq_server import RabbitServer, shared_server
 
 
 class AiopikaService(Service):
@@ -12,8 +14,9 @@ class AiopikaService(Service):
     restarts_slowly = True
     cuts_slowly = True
 
-    def __init__(self) -> None:
-        self.server = shared_server()
+    def __init__(self, server: RabbitServer | None = None) -> None:
+        self._owns = server is None
+        self.server = server or RabbitServer()
 
     def url(self) -> str:
         return self.server.url
@@ -28,7 +31,8 @@ class AiopikaService(Service):
         self.server.close_all_connections()
 
     def close(self) -> None:
-        """Others may use it."""
+        if self._owns:
+            self.server.close()
 
 
 class AiopikaDurableService(AiopikaService):
@@ -45,3 +49,15 @@ class AiopikaTLSService(AiopikaService):
 
     def url(self) -> str:
         return self.server.tls_url
+
+
+def fast() -> Service:
+    return AiopikaService(shared_server())
+
+
+def durable() -> Service:
+    return AiopikaDurableService(shared_server())
+
+
+def over_tls() -> Service:
+    return AiopikaTLSService(shared_server())

@@ -122,10 +122,9 @@ class AiopikaBroker:
                 if connection is not None and connection.session.greeted:
                     await self._end(connection)
             finally:
-                self._drop()
-                listener, self._listener = self._listener, None
-                if listener is not None:
-                    listener.changed(State.CLOSED, None)
+                self._drop()  # from now on nobody says anything more
+                if self._listener is not None:
+                    self._listener.changed(State.CLOSED, None)
                 self._closed.set()
             if connection is not None and making is not None:
                 await asyncio.wait([making])
@@ -200,33 +199,33 @@ class AiopikaBroker:
     # --- what the session says --------------------------------------------------------------------------------------
 
     def delivered(self, channel: str, payload: bytes) -> None:
-        if self._listener is not None:
-            self._listener.delivered(channel, payload)
+        assert self._listener is not None
+        self._listener.delivered(channel, payload)
 
     def confirmed(self, channel: str, generation: int) -> None:
-        if self._listener is not None:
-            self._listener.confirmed(channel, generation)
+        assert self._listener is not None
+        self._listener.confirmed(channel, generation)
 
     def accepted(self, count: int) -> None:
-        if self._listener is not None:
-            self._listener.accepted(count)
-        connection = self._connection
-        if connection is None or not connection.session.receipts.outstanding:
+        assert self._listener is not None
+        assert self._connection is not None
+        self._listener.accepted(count)
+        if not self._connection.session.receipts.outstanding:
             self._settled.set()
 
     def ready(self) -> None:
-        if self._state is not State.CLOSED:
-            self._reached = self._opened().time()
-            self._tell(State.UP, None)
+        assert self._loop is not None
+        self._reached = self._loop.time()
+        self._tell(State.UP, None)
 
     def halted(self, cause: BrokerUnreachableError) -> None:
         self._settled.set()
-        if self._state is not State.CLOSED:
-            self._tell(State.CONNECTING, cause)
+        self._tell(State.CONNECTING, cause)
 
     def _tell(self, state: State, cause: BrokerUnreachableError | None) -> None:
-        self._state = state
-        if self._listener is not None:
+        if self._state is not State.CLOSED:
+            assert self._listener is not None
+            self._state = state
             self._listener.changed(state, cause)
 
     # --- inside -----------------------------------------------------------------------------------------------------

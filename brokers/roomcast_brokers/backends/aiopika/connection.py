@@ -115,8 +115,7 @@ class Connection(asyncio.Protocol):
             self.write()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self.gone.set_result(None)
         if exc is not None:
             told = BrokerUnreachableError(f"the connection broke: {exc}")
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pamqp.commands import Connection as Methods
 
 from roomcast_brokers.backends.aiopika import AiopikaBroker, broker
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, State, Traits
@@ -114,6 +115,10 @@ async def test_what_may_not_be_published(shared: RabbitServer) -> None:
             one.broker.publish("c", b"x" * (MAX_MESSAGE_BYTES + 1))
         with pytest.raises(TypeError, match="not bytearray"):
             one.broker.publish("c", bytearray(b"x"))  # type: ignore[arg-type]
+        with pytest.raises(MessageTooLargeError):
+            one.broker.publish_batch([("c", b"not this"), ("c", b"x" * (MAX_MESSAGE_BYTES + 1))])
+        one.broker.publish_batch([("c", b"1"), ("c", b"2")])
+        await one.wait(lambda heard: heard.accepted_count == 2)
     with pytest.raises(BrokerClosedError):
         one.broker.publish("c", b"after the end")
     with pytest.raises(BrokerClosedError):
@@ -457,6 +462,25 @@ async def test_a_break_while_closing(shared: RabbitServer) -> None:
             proxy.cut()
             await closing
             assert one.heard.states == [State.UP, State.CLOSED]
+
+
+async def test_a_server_that_takes_nothing_any_more_while_closing() -> None:
+    """What it did not take is not waited for."""
+    async with PlayedServer() as server:
+        one = AiopikaBroker(server.url)
+        heard = RecordingListener()
+        one.open(heard)
+        await heard.until(lambda heard: heard.state is State.UP)
+        server.mute = True
+        one.publish("c", b"not taken")
+        closing = asyncio.ensure_future(one.close())
+        await asyncio.sleep(0)
+        server.mute = False
+        server.say(Methods.Blocked("low on memory"), 0)
+        await closing
+        assert heard.states == [State.UP, State.CLOSED]
+        assert heard.accepted_count == 0
+        assert server.heard[-1] == "Connection.Close"
 
 
 async def test_closing_while_a_connection_is_being_made(shared: RabbitServer) -> None:

@@ -99,7 +99,7 @@ async def test_a_turn_is_one_write_and_one_request() -> None:
         fences = server.heard.count("Channel.Flow")
         for number in range(5):
             one.connection.publish("a", b"%d" % number)
-        one.connection.write_soon()
+        one.connection.write_soon()  # as it is already
         await heard(server, "Channel.Flow", fences + 1)
         assert server.heard.count("Basic.Publish") == 5
         one.connection.publish_batch([("a", b"5"), ("a", b"6")])
@@ -182,6 +182,22 @@ async def test_what_is_no_rabbitmq(said: bytes, why: str) -> None:
         await one.connect(port)
         assert why in await one.breaks()
         await one.connection.gone
+
+
+async def test_what_is_wanted_is_written_at_the_end_of_the_turn() -> None:
+    async with PlayedServer() as server, connected(server) as one:
+        one.connection.session.ask()
+        before = server.heard.count("Channel.Flow")
+        one.connection.write_soon()
+        await heard(server, "Channel.Flow", before + 1)
+
+
+async def test_a_connection_that_breaks_says_how() -> None:
+    one = One()
+    fault = ConnectionResetError("reset by peer")
+    one.connection.connection_lost(fault)
+    assert "the connection broke: reset by peer" in await one.breaks()
+    assert one.broken.result().__cause__ is fault
 
 
 async def test_a_server_that_goes() -> None:
