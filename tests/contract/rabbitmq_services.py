@@ -1,11 +1,9 @@
-"""RabbitMQ for the contract suite, in both modes of its back end. The rows share one server; who makes a service without
-naming one has its own.
-"""
+"""RabbitMQ for the contract suite, in both modes of its back end."""
 
 from __future__ import annotations
 
 from tests.contract.services import Service
-from tests.support.rabbitmq_server import RabbitServer, shared_server
+from tests.support.rabbitmq_server import RabbitServer
 
 
 class AiopikaService(Service):
@@ -14,9 +12,8 @@ class AiopikaService(Service):
     restarts_slowly = True
     cuts_slowly = True
 
-    def __init__(self, server: RabbitServer | None = None) -> None:
-        self._owns = server is None
-        self.server = server or RabbitServer()
+    def __init__(self, *, tls: bool = False) -> None:
+        self.server = RabbitServer(tls=tls)
 
     def url(self) -> str:
         return self.server.url
@@ -31,8 +28,7 @@ class AiopikaService(Service):
         self.server.close_all_connections()
 
     def close(self) -> None:
-        if self._owns:
-            self.server.close()
+        self.server.close()
 
 
 class AiopikaDurableService(AiopikaService):
@@ -47,17 +43,8 @@ class AiopikaDurableService(AiopikaService):
 class AiopikaTLSService(AiopikaService):
     """The fast mode over TLS."""
 
+    def __init__(self) -> None:
+        super().__init__(tls=True)
+
     def url(self) -> str:
         return self.server.tls_url
-
-
-def fast() -> Service:
-    return AiopikaService(shared_server())
-
-
-def durable() -> Service:
-    return AiopikaDurableService(shared_server())
-
-
-def over_tls() -> Service:
-    return AiopikaTLSService(shared_server())
