@@ -33,8 +33,8 @@ CLOSE_TIMEOUT: Final = 2.0
 class AiopikaBroker:
     """``amqp://`` and ``amqps://``; see :class:`roomcast_brokers.contracts.AsyncBroker`, and :mod:`.location` for URLs.
 
-    ``exchange`` is the name of the exchange, and the beginning of all other names. ``max_length_bytes`` is what may
-    wait in one node's queue.
+    ``exchange`` is the name of the exchange, and the beginning of all other names. ``queue_bytes`` is what may wait in
+    one node's queue; then the oldest are dropped.
 
     ``durable``: messages and the queue of a node that is away survive a restart of the server, and for ``retention``
     seconds the absence of the node. ``node`` names that queue; it has to be another one for each node. By default it is
@@ -50,10 +50,10 @@ class AiopikaBroker:
         retention: float | None = None,
         exchange: str | None = None,
         heartbeat: int | None = None,
-        max_length_bytes: int | None = None,
+        queue_bytes: int | None = None,
     ) -> None:
         options = {"durable": durable, "node": node, "retention": retention, "exchange": exchange}
-        options |= {"heartbeat": heartbeat, "max_length_bytes": max_length_bytes}
+        options |= {"heartbeat": heartbeat, "queue_bytes": queue_bytes}
         self._location = parse(url, options)
         self._traits = Traits(durable=self._location.durable, ordered_across_channels=True, cheap_subscriptions=False)
         self._state = State.CONNECTING

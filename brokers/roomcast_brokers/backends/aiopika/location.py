@@ -119,7 +119,7 @@ def parse(url: str, options: Mapping[str, Any] | None = None) -> Location:
         durable=durable,
         node=given.get("node", ""),
         retention=given.get("retention", DEFAULT_RETENTION),
-        queue_bytes=given.get("max_length_bytes", DEFAULT_DURABLE_QUEUE_BYTES if durable else DEFAULT_QUEUE_BYTES),
+        queue_bytes=given.get("queue_bytes", DEFAULT_DURABLE_QUEUE_BYTES if durable else DEFAULT_QUEUE_BYTES),
     )
 
 
@@ -227,7 +227,7 @@ _OPTIONS: Final[Mapping[str, tuple[Callable[[Any], Any], str]]] = {
     "exchange": (_matching(_EXCHANGE), _NAMING),
     "heartbeat": (_whole(0, LONGEST_HEARTBEAT), f"whole seconds from 0 (none) to {LONGEST_HEARTBEAT}"),
     "keyfile": (str, "a path"),
-    "max_length_bytes": (_whole(1_048_576, 2**40), "at least 1048576"),
+    "queue_bytes": (_whole(1_048_576, 2**40), "at least 1048576"),
     "name": (_matching(re.compile(r"[\x20-\x7e]{1,100}")), "1 to 100 printable characters"),
     "no_verify_ssl": (_yes, "true or false"),
     "node": (_matching(_NODE), _NAMING),

@@ -180,7 +180,7 @@ async def test_a_listener_that_fails_does_not_end_it(shared: RabbitServer) -> No
 
 
 async def test_who_only_writes_has_no_queue_and_who_listens_has_one(shared: RabbitServer, exchange: str) -> None:
-    async with opened(shared.url, exchange=exchange, max_length_bytes=2_000_000) as one:
+    async with opened(shared.url, exchange=exchange, queue_bytes=2_000_000) as one:
         await one.up()
         one.broker.publish("c", b"x")
         await one.wait(lambda heard: heard.accepted_count == 1)

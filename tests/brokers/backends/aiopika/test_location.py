@@ -73,13 +73,13 @@ def test_what_the_url_says_counts_more_than_an_option() -> None:
         "retention": 7,
         "exchange": "chat",
         "heartbeat": 3,
-        "max_length_bytes": None,
+        "queue_bytes": None,
     }
     location = parse("amqp://h?node=b&exchange=talk", options)
     assert (location.durable, location.node, location.retention) == (True, "b", 7.0)
     assert (location.exchange, location.heartbeat) == ("talk.durable", 3)
-    assert parse("amqp://h?max_length_bytes=2000000", {"max_length_bytes": 3_000_000}).queue_bytes == 2_000_000
-    assert parse("amqp://h", {"max_length_bytes": 3_000_000}).queue_bytes == 3_000_000
+    assert parse("amqp://h?queue_bytes=2000000", {"queue_bytes": 3_000_000}).queue_bytes == 2_000_000
+    assert parse("amqp://h", {"queue_bytes": 3_000_000}).queue_bytes == 3_000_000
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_the_url_says_counts_more_than_an_option() -> None:
         ("amqp://h?durable=1&node=a%20b", "node of an amqp URL is 1 to 100"),
         ("amqp://h?exchange=amq.direct", "begins not with amq"),
         ("amqp://h?name=%0A", "printable"),
-        ("amqp://h?max_length_bytes=5", "1048576"),
+        ("amqp://h?queue_bytes=5", "1048576"),
         ("amqp://h?node=a", "durable=true"),
         ("amqp://h?retention=5", "durable=true"),
         ("amqp://h?durable=1&retention=0", "from 1 to a month"),

@@ -19,7 +19,7 @@ def names(frames: list[Frame]) -> list[str]:
 
 
 def test_fast_a_fresh_queue_for_each_connection() -> None:
-    one = topology("max_length_bytes=2000000")
+    one = topology("queue_bytes=2000000")
     assert names(one.begin()) == ["Channel.Open", "Exchange.Declare"]
     exchange = one.begin()[1]
     assert isinstance(exchange, Exchange.Declare)
@@ -46,7 +46,7 @@ def test_fast_a_fresh_queue_for_each_connection() -> None:
 
 
 def test_durable_a_queue_that_is_cleared_once() -> None:
-    one = topology("durable=1&node=n1&retention=60&max_length_bytes=3000000&exchange=chat")
+    one = topology("durable=1&node=n1&retention=60&queue_bytes=3000000&exchange=chat")
     assert names(one.begin()) == ["Channel.Open", "Confirm.Select", "Exchange.Declare"]
     exchange = one.begin()[2]
     assert isinstance(exchange, Exchange.Declare)
