@@ -18,12 +18,12 @@ import uvicorn
 
 from roomcast import __version__
 from roomcast.doctor import command as doctor_command
-from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.drivers.asyncio.run_logging import log_config
 from roomcast.drivers.asyncio.run_server import RunServer
 from roomcast.engineio.sid import check_tag
 from roomcast.environment import TAG_VARIABLE
 from roomcast.errors import RoomcastError
+from roomcast.metrics_port import DEFAULT_PORT
 from roomcast.settings import Settings
 from roomcast.supervision.command import up
 from roomcast.supervision.leash import follow_standard_input

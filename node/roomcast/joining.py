@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from roomcast.core.cluster import ClusterOptions
+from roomcast.environment import with_broker_of_environment, with_environment
 from roomcast.errors import SettingsError
 from roomcast_brokers.channels import DEFAULT_CLUSTER, check_cluster
 from roomcast_brokers.contracts import Traits
@@ -32,6 +33,15 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = DEFAULT_CLUSTER
     keys: Sequence[str | bytes] | None = None
     options: dict[str, Any] = {}
+
+
+def read_surroundings(manager: Any, options: dict[str, Any]) -> tuple[dict[str, Any], BrokerOptions | None, bool]:
+    """What the environment and a ``client_manager`` say of a server where its options do not: (the options that are
+    left, its broker or None, whether its tag is one that nobody has chosen).
+    """
+    options = with_broker_of_environment(with_environment(options))
+    broker = take_broker(manager, options)
+    return options, broker, options.get("tag") is None
 
 
 def take_broker(manager: Any, options: dict[str, Any]) -> BrokerOptions | None:

@@ -48,6 +48,14 @@ class StaticFile(msgspec.Struct, frozen=True):
     filename: str
     content_type: str
 
+    def headers(self, size: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Of the answer that carries its ``size`` bytes."""
+        return (
+            (b"content-type", self.content_type.encode("latin-1")),
+            (b"content-length", b"%d" % size),
+            (b"x-content-type-options", b"nosniff"),
+        )
+
 
 def resolve(path: str, mapping: Mapping[str, Entry], is_file: Callable[[str], bool] = isfile) -> StaticFile | None:
     """The file that ``path`` (already percent-decoded once, as servers hand it over) means, or None for no file.

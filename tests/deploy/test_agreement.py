@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.environment import TAG_VARIABLE
+from roomcast.metrics_port import DEFAULT_PORT
 from roomcast.settings import Settings
 from roomcast_brokers.publishing import DURABLE_WAITING_AGE, MAX_WAITING_AGE
 from tests.support.kustomize import composed, containers, identity

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 
 from roomcast import __version__, cli
-from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT
 from roomcast.errors import SettingsError
+from roomcast.metrics_port import DEFAULT_PORT
 
 # --- the command line -------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeVar, overload
 
+from roomcast.core.cluster_view import ClusterView
+from roomcast.core.contract import Serving
 from roomcast.core.handlers import HandlerTable
 from roomcast.core.namespaces import NamespaceSurface
 from roomcast.core.node import Node
 from roomcast.core.options import make_codec, read_options
+from roomcast.core.questions import Question
 from roomcast.core.trace import EventTrace
 from roomcast.engineio.environ import Environ
 from roomcast.socketio.packet import Packet
@@ -42,13 +46,13 @@ class Environs(Mapping[str, Environ]):
         return environ
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sessions)
+        return iter(tuple(self._sessions))  # other tasks may change it meanwhile
 
     def __len__(self) -> int:
         return len(self._sessions)
 
 
-class ServerSurface:
+class ServerSurface(Serving):
     """The half of a server that is the same in every colour."""
 
     reason = Reason
@@ -65,6 +69,7 @@ class ServerSurface:
         namespaces: list[str] | str | None,
         options: dict[str, Any],
     ) -> None:
+        self.bus: Any = None
         self.logger = make_logger(logger, "socketio.server")
         self._asked = getattr(self.logger, "isEnabledFor", None)
         read = read_options(options)
@@ -89,6 +94,11 @@ class ServerSurface:
         self.environ = Environs(self.node)
 
     @property
+    def looking(self) -> AbstractContextManager[Any]:
+        """Held by who reads tables that other tasks may be changing."""
+        return nullcontext()
+
+    @property
     def verbose(self) -> bool:
         """Whether events are logged: a question first, since the arguments of a log call cost more than it."""
         asked = self._asked
@@ -108,6 +118,12 @@ class ServerSurface:
     def namespaces(self) -> Any:
         """The namespaces that are accepted without a handler."""
         return self._table.namespaces
+
+    def _view_cluster(self) -> None:
+        """Let the application ask for the other nodes, once it is known whether there can be any."""
+        self.cluster = ClusterView(self.node, lambda: None if self.bus is None else self.bus.cluster)
+        if self.bus is not None:
+            self.bus.cluster.confessions.on_gap = self.cluster.gap_hooks
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -161,9 +177,9 @@ class ServerSurface:
     # --- looking up ---------------------------------------------------------------------------------------------------
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
-        """The rooms of a client of this node, its own sid first; empty for an unknown one."""
-        socket = self.node.hub.find(sid, namespace or "/")
-        return [] if socket is None else self.node.hub.rooms_of(socket)
+        with self.looking:
+            socket = self.node.hub.find(sid, namespace or "/")
+            return [] if socket is None else self.node.hub.rooms_of(socket)
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
         """``"polling"`` or ``"websocket"``; KeyError for an unknown client."""
@@ -173,6 +189,33 @@ class ServerSurface:
         """The environ of the request that opened the client's connection; None for an unknown client."""
         socket = self.node.hub.find(sid, namespace or "/")
         return None if socket is None else socket.client.environ
+
+    # --- what waits, without the waiting ------------------------------------------------------------------------------
+
+    def _ask(
+        self, event: str, data: Any, answer: Any, target: Any, namespace: str | None, timeout: float | None,
+        ignore_queue: bool,
+    ) -> tuple[Question, Any]:  # fmt: skip
+        """Ask one client on behalf of ``answer``, which is settled in any case: (the question, work)."""
+        if target is None:
+            raise ValueError("Cannot use call() to broadcast.")
+        if not self.async_handlers:
+            raise RuntimeError("Cannot use call() when async_handlers is False.")
+        if self.bus is None or ignore_queue:
+            return self.node.ask(event, data, answer, target, namespace or "/", timeout)
+        asked: tuple[Question, Any] = self.bus.cluster.calls.ask(
+            event, data, answer, target, None, namespace or "/", timeout
+        )
+        return asked
+
+    def _disconnect(self, sid: str, namespace: str | None, ignore_queue: bool, close: bool) -> Any:
+        """Disconnect a client, wherever it is; returns work."""
+        if self.verbose:
+            self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
+        calls = None if self.bus is None or ignore_queue else self.bus.cluster.calls
+        if calls is not None and calls.disconnect(sid, namespace or "/", close):
+            return None
+        return self.node.disconnect(sid, namespace or "/", close)
 
     def live_session(self, sid: str, namespace: str | None) -> Any:
         """The session of a client, made on demand, the same object each time; KeyError for an unknown client."""
@@ -215,6 +258,11 @@ def is_verbose(logger: Any) -> bool:
     """Whether a logger, or what stands for one, writes what is said at INFO."""
     asked = getattr(logger, "isEnabledFor", None)
     return bool(asked(logging.INFO)) if asked is not None else True
+
+
+def answer_of(args: tuple[Any, ...]) -> Any:
+    """What ``call`` returns of an acknowledgement: None, the value, or a tuple of several."""
+    return None if not args else args[0] if len(args) == 1 else args
 
 
 def chosen_target(to: Any, room: Any) -> Any:

@@ -23,6 +23,10 @@ logger = logging.getLogger("roomcast.cluster")
 # Start-up waits so long (seconds) for the broker, so that the node has said hello before its first client comes.
 # Without the broker it serves all the same.
 HELLO_PATIENCE = 1.0
+# What waits for the broker when the node stops has so long (seconds) to be taken, beside the 2 s in which a back end
+# writes what it was given; looked at so often.
+FLUSH_PATIENCE = 2.0
+FLUSH_STEP = 0.02
 
 
 class BusSurface:

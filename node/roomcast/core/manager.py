@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from roomcast.core.contract import Managing
 from roomcast.core.hub import SEVERAL, Namespace
 from roomcast.core.sockets import CONNECTED, CONNECTING, DOOMED, Socket
 
@@ -21,7 +22,7 @@ class RoomsView(Mapping[str, "NamespaceView"]):
         return NamespaceView(self._namespaces[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._namespaces)
+        return iter(tuple(self._namespaces))  # other tasks may change it meanwhile, here and below
 
     def __len__(self) -> int:
         return len(self._namespaces)
@@ -44,8 +45,8 @@ class NamespaceView(Mapping[Hashable, "RoomView"]):
 
     def __iter__(self) -> Iterator[Hashable]:
         yield None
-        yield from self._namespace.rooms
-        yield from self._namespace.sockets
+        yield from tuple(self._namespace.rooms)
+        yield from tuple(self._namespace.sockets)
 
     def __len__(self) -> int:
         return 1 + len(self._namespace.rooms) + len(self._namespace.sockets)
@@ -61,13 +62,13 @@ class RoomView(Mapping[str, str]):
         return self._members[sid].client.session.sid
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
+        return iter(tuple(self._members))
 
     def __len__(self) -> int:
         return len(self._members)
 
 
-class ManagerSurface:
+class ManagerSurface(Managing):
     """What managers of both colours answer without waiting. Arguments come in the order sid, namespace, room."""
 
     name = "memory"
@@ -96,9 +97,10 @@ class ManagerSurface:
     @property
     def callbacks(self) -> dict[str, dict[int, Any]]:
         """How many acknowledgements are awaited, by sid; the callbacks themselves are not shown."""
-        namespaces = self.server.node.hub.namespaces.values()
-        sockets = [socket for namespace in namespaces for socket in namespace.sockets.values()]
-        return {socket.sid: dict.fromkeys(range(len(socket.acks))) for socket in sockets if socket.acks}
+        with self.server.looking:
+            namespaces = self.server.node.hub.namespaces.values()
+            sockets = [socket for namespace in namespaces for socket in namespace.sockets.values()]
+            return {socket.sid: dict.fromkeys(range(len(socket.acks))) for socket in sockets if socket.acks}
 
     def get_namespaces(self) -> list[str]:
         """The namespaces that have clients here."""
@@ -106,8 +108,10 @@ class ManagerSurface:
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Pairs of sid and Engine.IO sid of a room here, of several (a collection), or of everybody (None)."""
-        found = self.server.node.hub.namespaces.get(namespace)
-        for socket in () if found is None else tuple(found.members(room)):
+        with self.server.looking:
+            found = self.server.node.hub.namespaces.get(namespace)
+            members = () if found is None else tuple(found.members(room))
+        for socket in members:
             yield socket.sid, socket.client.session.sid
 
     def get_rooms(self, sid: str, namespace: str) -> list[Any]:

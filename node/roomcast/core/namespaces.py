@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from roomcast.core.contract import Emitting
 from roomcast.core.handlers import LONG_FORM, positional
 
 
-class NamespaceSurface:
-    """An object that handles the events of one namespace by methods named ``on_<event>``; it serves all clients."""
+class NamespaceSurface(Emitting):
+    """An object that handles the events of one namespace by methods named ``on_<event>``; it serves all clients.
+
+    The methods of the server are here too, with the namespace filled in.
+    """
 
     def __init__(self, namespace: str | None = None) -> None:
         """``namespace`` None is ``/``; ``"*"`` is every namespace that has nothing else."""
@@ -19,6 +23,20 @@ class NamespaceSurface:
     def set_server(self, server: Any) -> None:
         """Called by the server that it is registered with."""
         self.server = server
+
+    def is_asyncio_based(self) -> bool:
+        """Whether its methods are coroutine functions."""
+        raise NotImplementedError  # it is the driver's
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        """Call the method for an event; override it to handle all events in one place."""
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        rooms: list[Any] = self.server.rooms(sid, self._target(namespace))
+        return rooms
+
+    def session(self, sid: str, namespace: str | None = None) -> Any:
+        return self.server.session(sid, self._target(namespace))
 
     def _target(self, namespace: str | None) -> str:
         return namespace or self.namespace

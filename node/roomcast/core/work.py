@@ -71,10 +71,13 @@ class SettleAck(msgspec.Struct, frozen=True):
 
 
 class Notify(msgspec.Struct, frozen=True):
-    """Call ``fn(*args)``, plain or coroutine function; nothing depends on what it does."""
+    """Call ``fn(*args)``, plain or coroutine function; nothing depends on what it does. Those of one ``client``
+    begin in order.
+    """
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
+    client: Any = None
 
 
 class Report(msgspec.Struct, frozen=True):

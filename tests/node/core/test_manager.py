@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ class Rooms:
 
     def __init__(self, stage: Stage) -> None:
         self.node = stage.node
+        self.looking = nullcontext()
 
     def rooms(self, sid: str, namespace: str) -> list[Any]:
         socket = self.node.hub.find(sid, namespace)

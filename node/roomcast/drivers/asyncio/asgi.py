@@ -87,12 +87,7 @@ class ASGIApp:
             if found is None or not await asyncio.to_thread(Path(found.filename).is_file):
                 continue
             body = await asyncio.to_thread(Path(found.filename).read_bytes)
-            headers = [
-                (b"content-type", found.content_type.encode("latin-1")),
-                (b"content-length", str(len(body)).encode()),
-                (b"x-content-type-options", b"nosniff"),
-            ]
-            await respond(send, 200, headers, b"" if scope["method"] == "HEAD" else body)
+            await respond(send, 200, found.headers(len(body)), b"" if scope["method"] == "HEAD" else body)
             return True
         return False
 

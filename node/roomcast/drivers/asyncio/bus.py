@@ -12,18 +12,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roomcast.core.bus import HELLO_PATIENCE, BusSurface, logger
+from roomcast.core.bus import FLUSH_PATIENCE, FLUSH_STEP, HELLO_PATIENCE, BusSurface, logger
 from roomcast.core.cluster import ClusterOptions
 from roomcast.core.node import Node
 from roomcast_brokers.contracts import AsyncBroker, State
 
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.runtime import Runtime
-
-# What waits for the broker when the node stops has so long (seconds) to be taken, beside the 2 s in which a back end
-# writes what it was given; looked at so often.
-FLUSH_PATIENCE = 2.0
-FLUSH_STEP = 0.02
 
 
 class Bus(BusSurface):

@@ -6,10 +6,10 @@ With a broker its methods reach all nodes of the cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from roomcast.core.cluster_calls import ClusterCalls
+from roomcast.core.contract import Callback
 from roomcast.core.manager import ManagerSurface
 
 
@@ -27,32 +27,15 @@ class AsyncManager(ManagerSurface):
         return calls
 
     async def emit(
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: Any = None,
-        skip_sid: Any = None,
-        callback: Callable[..., Any] | None = None,
-        to: Any = None,
-        ignore_queue: bool = False,
-        volatile: bool = False,
-        **_: Any,
-    ) -> None:
-        """Emit to clients of all nodes, or with ``ignore_queue`` of this one; ``namespace`` has no default here."""
+        self, event: str, data: Any, namespace: str, room: Any = None, skip_sid: Any = None,
+        callback: Callback = None, to: Any = None, ignore_queue: bool = False, volatile: bool = False, **_: Any,
+    ) -> None:  # fmt: skip
         self.emit_now(event, data, namespace, room if to is None else to, skip_sid, callback, ignore_queue, volatile)
 
     def emit_now(
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        target: Any,
-        skip_sid: Any,
-        callback: Callable[..., Any] | None,
-        ignore_queue: bool,
-        volatile: bool,
-    ) -> None:
+        self, event: str, data: Any, namespace: str, target: Any, skip_sid: Any, callback: Callback,
+        ignore_queue: bool, volatile: bool,
+    ) -> None:  # fmt: skip
         """What :meth:`emit` does, which never waits; the server calls it where nobody has overridden that."""
         server = self.server
         if server.verbose:
@@ -73,7 +56,6 @@ class AsyncManager(ManagerSurface):
             bus.cluster.calls.emit(event, data, target, skip_sid, namespace, volatile)
 
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
-        """Put a client into a room; raises as the server's method."""
         if self.server.verbose:
             self.server.logger.info("%s is entering room %s [%s]", sid, room, namespace)
         calls = self._calls
@@ -86,7 +68,6 @@ class AsyncManager(ManagerSurface):
             await waiter
 
     async def leave_room(self, sid: str, namespace: str, room: Any) -> None:
-        """Take a client out of a room."""
         if self.server.verbose:
             self.server.logger.info("%s is leaving room %s [%s]", sid, room, namespace)
         calls = self._calls
@@ -98,7 +79,6 @@ class AsyncManager(ManagerSurface):
             self.server.node.hub.leave(socket, room)
 
     async def close_room(self, room: Any, namespace: str) -> None:
-        """Take everybody out of a room."""
         if self.server.verbose:
             self.server.logger.info("room %s is closing [%s]", room, namespace)
         calls = self._calls
@@ -108,15 +88,12 @@ class AsyncManager(ManagerSurface):
             calls.close_room(room, namespace)
 
     async def can_disconnect(self, sid: str, namespace: str) -> bool:
-        """Whether that client is here and may be disconnected."""
         return self.is_connected(sid, namespace)
 
     async def disconnect(self, sid: str, namespace: str, **_: Any) -> None:
-        """Disconnect a client, as the server's method does."""
         await self.server.disconnect(sid, namespace)
 
     async def trigger_callback(self, sid: str, id: int, data: Any) -> None:
-        """End an acknowledgement as if the client had answered ``data`` (a list of values)."""
         socket = self._find(sid, "/") or next(
             (s for name in self.get_namespaces() if (s := self._find(sid, name)) is not None), None
         )

@@ -8,7 +8,6 @@ signal handlers and without lines in the access log.
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,13 +17,10 @@ from prometheus_client import CollectorRegistry
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from roomcast.core.counters import Counters
-from roomcast.errors import SettingsError
-from roomcast.exposition.health import Answer, Readiness, healthz, readyz
-from roomcast.exposition.prometheus import page, registry_of
-
-DEFAULT_PORT = 9464
-# Several processes of one host take one port each: the first free one of this and as many after it.
-MORE_PORTS = 64
+from roomcast.exposition.health import Readiness
+from roomcast.exposition.pages import Pages
+from roomcast.exposition.prometheus import registry_of
+from roomcast.metrics_port import DEFAULT_PORT, MORE_PORTS, listen
 
 # Scrapers and probes are few; whoever opens more connections than this gets 503.
 MAX_CONNECTIONS = 64
@@ -72,7 +68,7 @@ async def serve_metrics(
     metrics and the process's. Raises :class:`SettingsError` if none of the ports is free, ``OSError`` for a host that
     is not ours.
     """
-    listening = _listen(host, port, more_ports)
+    listening = listen(host, port, more_ports)
     config = uvicorn.Config(
         Exposition(registry or registry_of(counters), readiness),
         http=_QuietProtocol,
@@ -93,59 +89,20 @@ async def serve_metrics(
     return MetricsListener(server, listening)
 
 
-def _listen(host: str, port: int, more_ports: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    last = min(port + more_ports, 65_535) if port else 0
-    for candidate in range(port, last + 1):
-        try:
-            return socket.create_server((host, candidate), family=family)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-    raise SettingsError(f"no port from {port} to {last} is free on {host} for metrics and health")
-
-
 class Exposition:
     """The three pages as an ASGI application; also for those who want to mount them somewhere that is not public."""
 
     def __init__(self, registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> None:
-        self._registry = registry
-        self._pages: dict[str, Callable[[Scope], tuple[int, str, bytes]]] = {
-            "/metrics": self._metrics,
-            "/healthz": lambda _: _json(healthz()),
-            "/readyz": lambda _: _json(readyz(readiness())),
-        }
+        self._pages = Pages(registry, readiness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        status, content_type, body = self._answer(scope)
-        headers = [
-            (b"content-type", content_type.encode()),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-        ]
-        if status == 405:
-            headers.append((b"allow", b"GET, HEAD"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    def _answer(self, scope: Scope) -> tuple[int, str, bytes]:
-        make = self._pages.get(scope["path"].removeprefix(scope.get("root_path", "")))
-        if make is None:
-            return 404, "text/plain; charset=utf-8", b"/metrics, /healthz and /readyz are here\n"
-        if scope["method"] not in {"GET", "HEAD"}:
-            return 405, "text/plain; charset=utf-8", b"read only\n"
-        return make(scope)
-
-    def _metrics(self, scope: Scope) -> tuple[int, str, bytes]:
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        content_type, body = page(self._registry, accept.decode("latin-1"))
-        return 200, content_type, body
-
-
-def _json(answer: Answer) -> tuple[int, str, bytes]:
-    return answer.status, "application/json", answer.body
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        page = self._pages.answer(scope["method"], path, accept.decode("latin-1"))
+        await send({"type": "http.response.start", "status": page.status, "headers": list(page.headers)})
+        await send({"type": "http.response.body", "body": page.body})
 
 
 class _QuietServer(uvicorn.Server):

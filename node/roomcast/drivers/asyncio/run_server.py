@@ -19,11 +19,12 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from roomcast.drivers.asyncio.asgi import served
-from roomcast.drivers.asyncio.metrics_listener import MORE_PORTS, MetricsListener, serve_metrics
+from roomcast.drivers.asyncio.metrics_listener import MetricsListener, serve_metrics
 from roomcast.drivers.asyncio.mounts import find_routes
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.errors import SettingsError
 from roomcast.exposition.health import Readiness
+from roomcast.metrics_port import MORE_PORTS
 
 logger = logging.getLogger("uvicorn.error")
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from roomcast.core.bus import HELLO_PATIENCE, BusSurface, logger
+from roomcast.core.bus import FLUSH_PATIENCE, FLUSH_STEP, HELLO_PATIENCE, BusSurface, logger
 from roomcast.core.cluster import ClusterOptions
 from roomcast.core.node import Node
 from roomcast_brokers.contracts import Broker, State
@@ -34,6 +34,12 @@ class Bus(BusSurface):
         self._settled: Event | None = None  # hello was said, or the broker is known to be away
         self._ready = False
 
+    def forked(self) -> None:
+        """In the child of a fork: the connection is the parent's, and so is what waited for it."""
+        self._broker = None
+        self._used = True  # the next start makes a cluster under this process's own tag and epoch
+        self._ready = False
+
     def open(self) -> None:
         """Begin to reach the broker; returns when it is there, known to be away, or ``HELLO_PATIENCE`` over."""
         settled = self._settled = self._runtime.concurrency.make_event()
@@ -49,6 +55,7 @@ class Bus(BusSurface):
 
     def close(self) -> None:
         """Say goodbye and publish what waits; ends for good what waits for other nodes."""
+        self._flushed()
         with self._runtime.turn:
             broker = self._broker
             if broker is None:
@@ -59,6 +66,15 @@ class Bus(BusSurface):
         broker.close()
         with self._runtime.turn:
             self.cluster.changed(State.CLOSED)
+
+    def _flushed(self) -> None:
+        """Wait until nothing waits to be handed over, as long as a broker that is there may take for that."""
+        until = self._runtime.time() + FLUSH_PATIENCE
+        while self._broker is not None and self.cluster.up and (left := self.cluster.queue.waiting):
+            if self._runtime.time() > until:
+                logger.warning("%d operations had not been taken by the broker when this node stopped", left)
+                return
+            self._runtime.concurrency.sleep(FLUSH_STEP)
 
     def reset(self) -> None:
         """Make the connection anew (:class:`~roomcast.core.work.ResetBroker`)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,6 @@ from roomcast.errors import UnencodableError
 from roomcast.exceptions import ConnectionRefusedError as Refused
 
 if TYPE_CHECKING:
-    from roomcast.core.client import Client
     from roomcast.core.sockets import Socket
     from roomcast.drivers.blocking.bus import Bus
     from roomcast.drivers.blocking.runtime import Turn
@@ -65,7 +65,8 @@ class Calls:
         self.bus: Bus | None = None
         self._node = node
         self._calls = 0
-        self._waiting: dict[Client, int] = {}
+        self._waiting: dict[Any, int] = {}
+        self._behind: dict[Any, list[Callable[[], object]]] = {}  # what goes on when such a client has caught up
         self._do: dict[type[Any], Callable[[Any], float | None]] = {
             CallHandler: self._call_handler,
             CallConnect: self._call_connect,
@@ -96,15 +97,19 @@ class Calls:
         pauses = [pause for each in work.works if (pause := self.do(each)) is not None]
         return max(pauses) if pauses else None
 
-    def is_behind(self, client: Client) -> bool:
+    def is_behind(self, client: Any) -> bool:
         """Whether so many of a client's handlers wait or run that nothing more should be read from it. In a turn."""
         return self._waiting.get(client, 0) >= MAX_WAITING
+
+    def when_caught_up(self, client: Any, go_on: Callable[[], object]) -> None:
+        """Call ``go_on`` in a turn, once the handlers of a client that is behind have caught up with it."""
+        self._behind.setdefault(client, []).append(go_on)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
     def _call_handler(self, work: CallHandler) -> None:
         client = work.socket.client
-        self._waiting[client] = self._waiting.get(client, 0) + 1
+        self._one_more(client)
         number = self._calls = self._calls + 1
         if work.ack_id is not None:
             self.answering[number] = work.socket
@@ -123,15 +128,18 @@ class Calls:
         if error is not None:
             self.failed("event", error, f"the handler of an event in {work.socket.namespace.name!r}")
 
-    def _one_less(self, client: Client) -> None:
+    def _one_more(self, client: Any) -> None:
+        self._waiting[client] = self._waiting.get(client, 0) + 1
+
+    def _one_less(self, client: Any) -> None:
         waiting = self._waiting[client] - 1
         if waiting:
             self._waiting[client] = waiting
         else:
             del self._waiting[client]
-        link: Any = client.session.link
-        if waiting == MAX_WAITING // 2 and link is not None:
-            link.owner.go_on()
+        if waiting <= MAX_WAITING // 2 and self._behind:
+            for go_on in self._behind.pop(client, ()):
+                go_on()
 
     def failed(self, kind: str, error: BaseException, what: str) -> None:
         """Count and log what application code raised."""
@@ -165,10 +173,15 @@ class Calls:
     # --- callbacks and questions --------------------------------------------------------------------------------------
 
     def _notify(self, work: Notify) -> None:
-        self.pool.put(partial(self._run_callback, work.fn, work.args))
+        if work.client is not None:
+            self._one_more(work.client)
+        self.pool.put(partial(self._run_callback, work), work.client)
 
-    def _run_callback(self, fn: Callable[..., Any], args: Iterable[Any]) -> None:
-        _, error = attempt(fn, args)
+    def _run_callback(self, work: Notify) -> None:
+        _, error = attempt(work.fn, work.args)
+        if work.client is not None:
+            with self.turn:
+                self._one_less(work.client)
         if error is not None:
             self.failed("callback", error, "a callback")
 
@@ -181,13 +194,15 @@ class Calls:
 
 
 def attempt(fn: Callable[..., Any], args: Iterable[Any]) -> tuple[Any, BaseException | None]:
-    """Call a function of the application: what it returned, and what it raised."""
+    """Call a function of the application: what it returned, and what it raised. It has a copy of the context, so that
+    what it leaves there is not found by the next one in this task.
+    """
     try:
-        result = fn(*args)
+        result = copy_context().run(fn, *args)
         if inspect.iscoroutine(result):
             result.close()
             raise TypeError("a coroutine function cannot be a handler of Server: it needs AsyncServer")
-    except Exception as error:  # noqa: BLE001  # whatever the application raises is logged, and ends nothing else
+    except BaseException as error:  # noqa: BLE001  # it ends itself: SystemExit and time-outs of gevent are none of ours
         return None, error
     return result, None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ class Task(Protocol):
     """What runs beside whoever started it."""
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end, ``timeout`` seconds at most."""
+        """Wait for its end, ``timeout`` seconds at most; what it raised is nobody's business here."""
 
 
 class Event(Protocol):
@@ -39,10 +40,11 @@ class Queue(Protocol):
 class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
     """One way to do several things at once in one process.
 
-    ``start(function, *arguments)`` runs a function as a task that ends with the process. Locks may be taken again by
-    the task that has them: the application's own code may be called inside one (an origin check, a json module) and
-    may call the server. ``handlers`` is how many of the application's handlers may run at the same time unless the
-    server is told otherwise.
+    ``start(function, *arguments, **keywords)`` runs a function as a task that ends with the process, and raises
+    RuntimeError where there can be no more. Locks may be taken again by the task that has them: the application's own
+    code may be called inside one (an origin check, a json module) and may call the server. ``clock()`` is monotonic
+    (seconds). ``queue_class`` is the queue that applications know. ``handlers`` is how many of the application's
+    handlers may run at the same time unless the server is told otherwise.
     """
 
     async_mode: str
@@ -51,5 +53,7 @@ class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
     make_lock: Callable[[], contextlib.AbstractContextManager[Any]]
     make_event: Callable[[], Event]
     make_queue: Callable[[], Queue]
+    queue_class: Callable[..., Any]
     make_selector: Callable[[], selectors.BaseSelector]
     handlers: int
+    clock: Callable[[], float] = time.monotonic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import eventlet
@@ -17,17 +18,24 @@ HANDLERS = 10_000
 class GreenTask:
     """A green thread with the ``join`` that tasks of the other kinds have."""
 
-    def __init__(self, thread: Any) -> None:
-        self._thread = thread
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self._ended = threading.Event()
+        eventlet.spawn(self._run, function, arguments, keywords)
+
+    def _run(self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        try:
+            function(*arguments, **keywords)
+        finally:
+            self._ended.set()
 
     def join(self, timeout: float | None = None) -> None:
-        with eventlet.Timeout(timeout, False):
-            self._thread.wait()
+        """Wait for its end, ``timeout`` seconds at most."""
+        self._ended.wait(timeout)
 
 
-def start(function: Any, *arguments: Any, **keywords: Any) -> GreenTask:
+def start(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> GreenTask:
     """Run a function in a green thread."""
-    return GreenTask(eventlet.spawn(function, *arguments, **keywords))
+    return GreenTask(function, arguments, keywords)
 
 
 EVENTLET = Concurrency(
@@ -37,6 +45,7 @@ EVENTLET = Concurrency(
     make_lock=threading.RLock,
     make_event=threading.Event,
     make_queue=eventlet.queue.Queue,
+    queue_class=eventlet.queue.Queue,
     make_selector=selectors.DefaultSelector,
     handlers=HANDLERS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -16,7 +17,7 @@ from roomcast.drivers.blocking.concurrency import Concurrency, Task
 HANDLERS = 10_000
 
 
-def start(function: Any, *arguments: Any, **keywords: Any) -> Task:
+def start(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Task:
     """Run a function in a greenlet."""
     greenlet: Task = gevent.spawn(function, *arguments, **keywords)
     return greenlet
@@ -30,6 +31,7 @@ def _concurrency(async_mode: str) -> Concurrency:
         make_lock=gevent.lock.RLock,
         make_event=gevent.event.Event,
         make_queue=gevent.queue.SimpleQueue,
+        queue_class=gevent.queue.Queue,
         make_selector=gevent.selectors.GeventSelector,
         handlers=HANDLERS,
     )

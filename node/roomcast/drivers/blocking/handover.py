@@ -63,15 +63,20 @@ class Ghost(SocketConnection):
 
 
 def take(runtime: Runtime, theirs: int) -> socket.socket:
-    """The connection as a socket of ours. What the server does with its descriptor from now on reaches nobody. In a
-    turn.
+    """The connection as a socket of ours. What the server does with its descriptor from now on reaches nobody.
+
+    In a turn. Raises OSError, and changes nothing, where the process has as many descriptors as it may.
     """
-    ours = socket.socket(fileno=os.dup(theirs))
     put_in_place, other_end = socket.socketpair()
-    os.set_blocking(put_in_place.fileno(), os.get_blocking(theirs))
-    os.dup2(put_in_place.fileno(), theirs)
-    put_in_place.close()
-    Ghost(runtime, other_end).begin()
+    with put_in_place:
+        try:
+            ours = socket.socket(fileno=os.dup(theirs))
+        except OSError:
+            other_end.close()
+            raise
+        os.set_blocking(put_in_place.fileno(), os.get_blocking(theirs))
+        os.dup2(put_in_place.fileno(), theirs)
+    Ghost(runtime, other_end).watch()
     return ours
 
 

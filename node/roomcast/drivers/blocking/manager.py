@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from roomcast.core.cluster_calls import ClusterCalls
+from roomcast.core.contract import Callback
 from roomcast.core.manager import ManagerSurface
 from roomcast.drivers.blocking.answers import Answer
 
@@ -24,18 +24,9 @@ class Manager(ManagerSurface):
             self.server.logger.info(text, *values)
 
     def emit(
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: Any = None,
-        skip_sid: Any = None,
-        callback: Callable[..., Any] | None = None,
-        to: Any = None,
-        ignore_queue: bool = False,
-        volatile: bool = False,
-        **_: Any,
-    ) -> None:
+        self, event: str, data: Any, namespace: str, room: Any = None, skip_sid: Any = None,
+        callback: Callback = None, to: Any = None, ignore_queue: bool = False, volatile: bool = False, **_: Any,
+    ) -> None:  # fmt: skip
         target = room if to is None else to
         self._log('emitting event "%s" to %s [%s]', event, "all" if target is None else target, namespace)
         server = self.server

@@ -14,18 +14,21 @@ from roomcast.errors import SettingsError
 logger = logging.getLogger("roomcast.server")
 
 
+PATCH = {"gevent": "gevent.monkey.patch_all()", "eventlet": "eventlet.monkey_patch()"}
+
+
 class Mode(msgspec.Struct, frozen=True):
-    """Where the record of a mode is, and how the library is installed that it needs."""
+    """Where the record of a mode is, and the library that it needs, which is an extra of the distribution, too."""
 
     path: str
-    install: str = ""
+    library: str = ""
 
 
 MODES = {
     "threading": Mode("roomcast.drivers.blocking.threads:THREADS"),
-    "gevent": Mode("roomcast.drivers.blocking.gevent:GEVENT", "pip install 'roomcast[gevent]'"),
-    "gevent_uwsgi": Mode("roomcast.drivers.blocking.gevent:GEVENT_UWSGI", "pip install 'roomcast[gevent]'"),
-    "eventlet": Mode("roomcast.drivers.blocking.eventlet:EVENTLET", "pip install 'roomcast[eventlet]'"),
+    "gevent": Mode("roomcast.drivers.blocking.gevent:GEVENT", "gevent"),
+    "gevent_uwsgi": Mode("roomcast.drivers.blocking.gevent:GEVENT_UWSGI", "gevent"),
+    "eventlet": Mode("roomcast.drivers.blocking.eventlet:EVENTLET", "eventlet"),
 }
 
 
@@ -42,7 +45,9 @@ def concurrency_of(async_mode: str | None) -> Concurrency:
     try:
         concurrency: Concurrency = getattr(import_module(module), attribute)
     except ImportError as error:
-        raise SettingsError(f"async_mode {name!r} needs a package that is not installed: {mode.install}") from error
+        raise SettingsError(
+            f"async_mode {name!r} needs a package that is not installed: pip install 'roomcast[{mode.library}]'"
+        ) from error
     if async_mode is None:
         logger.info("async_mode is %r: that is what this process uses", name)
     return concurrency
@@ -57,6 +62,16 @@ def in_force() -> str:
     return "eventlet" if patched("eventlet") else "threading"
 
 
+def check_broker(async_mode: str) -> None:
+    """Raise SettingsError where a broker could not work: its connection must not stop all greenlets while it waits."""
+    library = MODES[async_mode].library
+    if library and not patched(library) and not (async_mode == "gevent_uwsgi" and _uwsgi_patches()):
+        raise SettingsError(
+            f"a broker under async_mode {async_mode!r} needs the sockets of {library}: call {PATCH[library]} before "
+            f"anything else is imported, or use async_mode='threading'"
+        )
+
+
 def patched(library: str) -> bool:
     """Whether gevent or eventlet has taken the place of the standard library's sockets. Imports nothing."""
     if library == "gevent":
@@ -66,11 +81,20 @@ def patched(library: str) -> bool:
     return patcher is not None and bool(patcher.is_monkey_patched("socket"))
 
 
-def _under_uwsgi_with_gevent() -> bool:
-    """uWSGI's module exists in its own processes only. It patches after it has loaded the application."""
+def _uwsgi_options() -> set[str]:
+    """The options that uWSGI was started with. Its module exists in its own processes only."""
     try:
         uwsgi = import_module("uwsgi")
     except ImportError:
-        return False
+        return set()
     options = getattr(uwsgi, "opt", {})  # another package of that name has none
-    return "gevent" in options or b"gevent" in options
+    return {name.decode() if isinstance(name, bytes) else name for name in options}
+
+
+def _under_uwsgi_with_gevent() -> bool:
+    return "gevent" in _uwsgi_options()
+
+
+def _uwsgi_patches() -> bool:
+    """Whether uWSGI will have patched when it serves: it does so after it has loaded the application."""
+    return bool(_uwsgi_options() & {"gevent-monkey-patch", "gevent-early-monkey-patch"})

@@ -1,10 +1,10 @@
-"""One thread that watches the sockets of all connections, so that none of them needs a thread of its own."""
+"""One task that watches the sockets of all connections, so that none of them needs a task of its own."""
 
 from __future__ import annotations
 
 import selectors
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from roomcast.drivers.blocking.runtime import Runtime
@@ -24,6 +24,9 @@ class Watched(Protocol):
 
     def writable(self) -> None:
         """The socket takes more again; called as long as it is watched for that."""
+
+    def cut(self) -> None:
+        """Close it now, and have it watched no more."""
 
 
 class Poller:
@@ -46,6 +49,11 @@ class Poller:
 
     # --- in a turn ----------------------------------------------------------------------------------------------------
 
+    @property
+    def watched(self) -> list[Watched]:
+        """The connections that it watches."""
+        return list(self._interests)
+
     def watch(self, connection: Watched, *, read: bool, write: bool) -> None:
         """Watch its socket for these from now on; for neither: no longer, and it may be closed at once."""
         interest = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
@@ -65,9 +73,17 @@ class Poller:
             self._wake()
 
     def close(self) -> None:
-        """End the thread."""
+        """Cut all connections and end the task."""
+        for connection in self.watched:
+            connection.cut()
         self._closed = True
         self._wake()
+
+    def abandon(self) -> None:
+        """In the child of a fork: let go of its copies, and leave alone what it shares with its parent."""
+        for connection in self._interests:
+            connection.sock.close()
+        self._let_go()
 
     def _wake(self) -> None:
         try:
@@ -75,7 +91,7 @@ class Poller:
         except BlockingIOError:
             pass  # it has enough to wake up for
 
-    # --- the thread ---------------------------------------------------------------------------------------------------
+    # --- the task -----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Watch until :meth:`close`."""
@@ -85,12 +101,23 @@ class Poller:
                 for key, mask in ready:
                     if key.data is None:
                         self._reading.recv(WAKE_READ)
-                        continue
-                    connection = key.data
-                    if mask & selectors.EVENT_WRITE and connection in self._interests:
-                        connection.writable()
-                    if mask & selectors.EVENT_READ and connection in self._interests:
-                        connection.readable()
+                    else:
+                        self._call(key.data, mask)
+        with self._runtime.turn:
+            self._let_go()
+
+    def _call(self, connection: Any, mask: int) -> None:
+        """Tell one connection; it may have been closed since it was found ready."""
+        try:
+            if mask & selectors.EVENT_WRITE and connection in self._interests:
+                connection.writable()
+            if mask & selectors.EVENT_READ and connection in self._interests:
+                connection.readable()
+        except Exception:  # a fault in serving one client ends its connection and no other
+            self._runtime.logger.exception("serving a connection has failed")
+            connection.cut()
+
+    def _let_go(self) -> None:
         self._selector.close()
         self._reading.close()
         self._writing.close()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from roomcast.drivers.blocking.answers import Answer
-from roomcast.drivers.blocking.handover import HandedOver, take
-from roomcast.drivers.blocking.sockets import SocketConnection
-from roomcast.engineio import response
+from roomcast.drivers.blocking.bodies import read_body
+from roomcast.drivers.blocking.later import Later
 from roomcast.engineio.admission import Continue, Handshake, Preflight
+from roomcast.engineio.bodies import BodyError
 
 if TYPE_CHECKING:
     from roomcast.drivers.blocking.runtime import Runtime
@@ -18,103 +16,88 @@ if TYPE_CHECKING:
     from roomcast.engineio.response import Response
     from roomcast.engineio.session import Session
 
-# A poll that waits in a thread of the WSGI server is answered by the engine at the latest with the next ping; it waits
-# so much longer (seconds) before that is taken for a fault of ours.
+# Polls that may wait in tasks of a WSGI server, each until there is something to say, before tasks are taken for
+# scarce: small servers have four. Beyond that a poll is answered after so long (seconds) with nothing to say: clients
+# come back, and others have had their turn.
+FREE_POLLS = 3
+SHORT_POLL = 1.0
+# The engine answers a poll with the next ping at the latest; a task that waits is answered so much later (seconds)
+# whatever has happened.
 SLACK = 5.0
-
-
-class HeldPoll(SocketConnection):
-    """A GET that waits on a socket which its WSGI server gave away. Its answer ends the connection."""
-
-    def __init__(self, runtime: Runtime, sock: socket.socket, session: Session) -> None:
-        super().__init__(runtime, sock)
-        self._session: Session | None = session
-
-    def answer(self, answer: Response) -> None:
-        """Called by the engine, once."""
-        self._session = None
-        self.reading = False
-        self.write(response.render(answer))
-        self.close()
-
-    def lost(self) -> None:
-        if self._session is not None:
-            session, self._session = self._session, None
-            self.runtime.do(self.runtime.engine.poll_lost(session))
+# A polling client whose handlers have not caught up with it has its POST answered this much later (seconds) at most.
+CATCH_UP_PATIENCE = 30.0
 
 
 def handle_http(runtime: Runtime, request: Request, environ: dict[str, Any], theirs: int | None) -> Response:
     """Answer one HTTP request for the engine.
 
-    ``theirs`` is the descriptor of its connection, where it may be taken: a poll that waits does so there, and
-    HandedOver is raised.
+    ``theirs`` is the descriptor of its connection, where it may be taken: what waits does so there, and HandedOver is
+    raised.
     """
     engine = runtime.engine
     with runtime.turn:
         outcome = engine.admit(request, upgrade=False)
         if isinstance(outcome, Handshake):
-            return engine.busy(request, engine.now) or engine.open_polling(request, engine.now)
+            return engine.busy(request, engine.now) or engine.open_polling(request, engine.now, theirs is not None)
         if isinstance(outcome, Preflight):
             return engine.policy.preflight(request)
         if not isinstance(outcome, Continue):
             return runtime.refusals.answer(request, outcome)
     session: Any = outcome.session
     if request.method == "POST":
-        return _post(runtime, session, request, environ)
+        return _post(runtime, session, request, environ, theirs)
     return _poll(runtime, session, request, theirs)
 
 
 def _poll(runtime: Runtime, session: Session, request: Request, theirs: int | None) -> Response:
     """A GET: answered at once, or held: on its socket, or else in this task."""
-    answer = Answer(runtime.concurrency.make_event())
-    held: HeldPoll | None = None
-
-    def answered(payload: Response) -> None:
-        if held is None:
-            answer.settle((payload,), None)
-        else:
-            held.answer(payload)
-
+    engine = runtime.engine
+    later = Later(runtime, theirs)
     with runtime.turn:
-        runtime.do(runtime.engine.poll(session, request, answered))
-        if not answer.settled and theirs is not None:
-            held = HeldPoll(runtime, take(runtime, theirs), session)
-            held.begin()
-    if held is not None:
-        raise HandedOver
-    settings = runtime.engine.settings
+        runtime.do(engine.poll(session, request, later.give))
+        waits_here = not later.given and not later.hold(lambda: engine.poll_lost(session))
+        runtime.polls_in_tasks += waits_here
+        crowded = runtime.polls_in_tasks > FREE_POLLS
+    if not waits_here:
+        return later.wait()
     try:
-        (found,) = answer.wait(settings.ping_interval + settings.ping_timeout + SLACK)
+        return later.wait(SHORT_POLL if crowded else engine.settings.ping_interval + SLACK)
     except TimeoutError:
         with runtime.turn:
-            runtime.do(runtime.engine.poll_lost(session))
-        return response.empty(400, extra=runtime.engine.policy.headers(request))
-    result: Response = found
-    return result
+            if not later.given:
+                engine.poll_over(session)
+        return later.wait()
+    finally:
+        with runtime.turn:
+            runtime.polls_in_tasks -= 1
 
 
-def _post(runtime: Runtime, session: Session, request: Request, environ: dict[str, Any]) -> Response:
-    """A POST: the body within its bounds, then packet by packet; the answer comes after all of them."""
+def _post(
+    runtime: Runtime, session: Session, request: Request, environ: dict[str, Any], theirs: int | None
+) -> Response:
+    """A POST: the body within its bounds, then packet by packet; the answer comes after all of them, and when the
+    client is to send more.
+    """
     engine = runtime.engine
     with runtime.turn:
         refusal, work = engine.post_begins(session, request)
         runtime.do(work)
     if refusal is not None:
         return refusal
-    body, status, label = read_body(environ, engine.settings.max_payload)
-    if status:
-        runtime.counters.refused.count(label)
+    try:
+        body = read_body(runtime, request, environ, theirs)
+    except BodyError as error:
         with runtime.turn:
-            engine.post_ends(session)
-            if status == 408:
-                runtime.do(engine.post_lost(session))
-        return response.empty(status, extra=engine.policy.headers(request))
+            answer, work = engine.post_failed(session, request, error)
+            runtime.do(work)
+        return answer
+    later = Later(runtime, theirs)
     with runtime.turn:
         answer, pause = _process(runtime, engine.post(session, request, body, engine.now))
-    if pause:
-        runtime.concurrency.sleep(pause)
-    runtime.wait_until_caught_up(session.upper)
-    return answer
+        _give_in_time(runtime, session, later, answer, pause)
+        if not later.given:
+            later.hold(_nothing)
+    return later.wait()
 
 
 def _process(runtime: Runtime, steps: Generator[Any, None, Response]) -> tuple[Response, float]:
@@ -127,18 +110,22 @@ def _process(runtime: Runtime, steps: Generator[Any, None, Response]) -> tuple[R
             return end.value, pause
 
 
-def read_body(environ: dict[str, Any], limit: int) -> tuple[bytes, int, str]:
-    """The whole body of a request: (body, 0, ""), or (b"", status, label) for one that is too large or was cut off."""
-    if environ.get("HTTP_CONTENT_ENCODING", "identity") not in ("", "identity"):
-        return b"", 415, "content_encoding"
-    announced = environ.get("CONTENT_LENGTH") or "0"
-    if not announced.isdigit():
-        return b"", 400, "body_too_large"
-    size = int(announced)
-    if size > limit:
-        return b"", 413, "body_too_large"
-    try:
-        body: bytes = environ["wsgi.input"].read(size)
-    except OSError:  # it went away, or took longer than its server waits
-        return b"", 408, "body_too_slow"
-    return (body, 0, "") if len(body) == size else (b"", 408, "body_too_slow")
+def _give_in_time(runtime: Runtime, session: Session, later: Later, answer: Response, pause: float) -> None:
+    """Give the answer now, or when the client has waited for ``pause`` and its handlers have caught up with it."""
+    deadlines, now = runtime.engine.deadlines, runtime.engine.now
+    if pause:
+        deadlines.add(now + pause, lambda _: _give_in_time(runtime, session, later, answer, 0.0))
+    elif runtime.is_behind(session.upper):
+        deadline = deadlines.add(now + CATCH_UP_PATIENCE, lambda _: later.give(answer))
+
+        def caught_up() -> None:
+            deadlines.cancel(deadline)
+            later.give(answer)
+
+        runtime.when_caught_up(session.upper, caught_up)
+    else:
+        later.give(answer)
+
+
+def _nothing() -> None:
+    """Whether its client still waits for the answer to a POST changes nothing."""

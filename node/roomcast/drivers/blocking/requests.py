@@ -21,11 +21,11 @@ def read_request(environ: dict[str, Any], *, upgrade: bool = False) -> Request:
     scheme = environ.get("wsgi.url_scheme", "http")
     if upgrade:
         scheme = "wss" if scheme == "https" else "ws"
-    root = environ.get("SCRIPT_NAME", "")
+    root = decoded(environ.get("SCRIPT_NAME", ""))
     return Request.from_pairs(
         environ["REQUEST_METHOD"],
-        root + _text(environ.get("PATH_INFO", "")),
-        environ.get("QUERY_STRING", "").encode("latin-1"),
+        root + decoded(environ.get("PATH_INFO", "")),
+        environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
         _headers(environ),
         scheme=scheme,
         client=_address(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
@@ -43,9 +43,9 @@ def _is_extra(key: str) -> bool:
 def _headers(environ: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     for key, value in environ.items():
         if key.startswith("HTTP_"):
-            yield key[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1")
+            yield key[5:].replace("_", "-").lower().encode("latin-1", "replace"), value.encode("latin-1", "replace")
         elif key in _UNPREFIXED and value:
-            yield _UNPREFIXED[key], value.encode("latin-1")
+            yield _UNPREFIXED[key], value.encode("latin-1", "replace")
 
 
 def _version(environ: dict[str, Any]) -> str:
@@ -53,9 +53,9 @@ def _version(environ: dict[str, Any]) -> str:
     return "1.1" if "eventlet.input" in environ else environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/")
 
 
-def _text(path: str) -> str:
+def decoded(path: str) -> str:
     """WSGI hands bytes over as Latin-1; paths are UTF-8."""
-    return path.encode("latin-1").decode("utf-8", "replace")
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _address(host: str | None, port: Any) -> tuple[str, int] | None:

@@ -12,34 +12,47 @@ is done. Nothing in a turn waits: sockets do not block, and the application's ha
 from __future__ import annotations
 
 import logging
-import time
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakSet
 
 from roomcast.core.counters import Counters
 from roomcast.core.draining import Drain
 from roomcast.core.gauges import measure
 from roomcast.core.node import Node
 from roomcast.core.refusals import Refusals
+from roomcast.descriptors import most_clients
 from roomcast.drivers.blocking.calls import Calls
-from roomcast.drivers.blocking.concurrency import Concurrency
+from roomcast.drivers.blocking.clock import Clock
+from roomcast.drivers.blocking.concurrency import Concurrency, Event
 from roomcast.drivers.blocking.poller import Poller, Watched
+from roomcast.drivers.blocking.pool import Pool
 from roomcast.engineio.engine import Engine
+from roomcast.errors import SettingsError
+from roomcast.exposition.health import Readiness
 
-# A clock this late (seconds) means that the process stood still: pongs lie unread in the sockets and are read before
-# anybody is judged; that takes so long.
-STALL = 0.25
-STALL_PAUSE = 0.05
 # A node that drains tells the next few clients to move every so many seconds, and looks as often whether they have
 # read what was written to them.
 DRAIN_STEP = 0.05
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get.
 CLOSING_PATIENCE = 2.5
-# A polling client whose handlers have not caught up has its POST answered so much later; looked at so often (seconds).
-CATCH_UP_PATIENCE = 30.0
-CATCH_UP_STEP = 0.01
-# Writing what a turn has made may end clients that are too slow, which makes more; each round ends some.
-FLUSH_ROUNDS = 4
+SHARED_SOCKET = (
+    "several workers share one socket: the requests of a polling client go to any of them, and most end its session. "
+    "Set transports=['websocket'], or run one worker for each port behind a balancer that keeps clients on theirs"
+)
+# What clients have lost by a stop is written here, whatever the application does with its own logger.
+DRAIN_LOG = logging.getLogger("roomcast.drain")
+
+
+def handler_tasks(options: dict[str, Any], concurrency: Concurrency) -> int:
+    """Take ``handler_threads`` out of a server's options; SettingsError for what is no number of tasks."""
+    handlers = options.pop("handler_threads", None)
+    if handlers is None:
+        return concurrency.handlers
+    if not isinstance(handlers, int) or handlers < 1:
+        raise SettingsError(f"handler_threads must be 1 or more, not {handlers!r}")
+    return handlers
 
 
 class Turn:
@@ -55,7 +68,7 @@ class Turn:
     def __enter__(self) -> None:
         self._lock.acquire()
         self._depth += 1
-        self._runtime.engine.now = time.monotonic()
+        self._runtime.engine.now = self._runtime.time()
 
     def __exit__(self, *_: object) -> None:
         runtime = self._runtime
@@ -85,126 +98,195 @@ class Runtime(Calls):
     ) -> None:
         super().__init__(counters, logger, concurrency, handlers, node)
         self.engine = engine
+        self.time = concurrency.clock
         self.turn = Turn(self, concurrency.make_lock())
         self.outside: list[Callable[[], object]] = []
         self.closing: set[object] = set()
         """Connections that wait for the client's close frame."""
+        self.unread = 0
+        """Connections that were cut because the client did not answer the close frame: it may not have read all."""
+        self.polls_in_tasks = 0
+        """GETs that wait in tasks of the WSGI server, since it gives no socket away."""
         self.started = False
+        self.stopped = False
+        self.on_start: Callable[[], object] = _nothing
+        self.shares_socket = False
+        """Whether other processes take connections from the same socket, so that a client's next may go to another."""
+        self.random_tag = False
+        """Whether nobody has chosen the node's tag, so that a process that forks gets another."""
         self.refusals = Refusals(engine, counters, logger)
+        self._handlers = handlers
+        self._clock: Clock | None = None
         self._poller: Poller | None = None
-        self._alarm = concurrency.make_event()
-        self._due: float | None = None
-        self._ended = False
+        self._stopping: Event | None = None
         measure(counters, engine, None if node is None else node.hub)
+        _runtimes.add(self)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start the clock, and join the cluster: with the first request, so that a server that forks has forked."""
-        if not self.started:
-            self._begin()
+    def awaken(self) -> None:
+        """Start with the first request: whoever forks has forked by then. After a stop only :meth:`start` does."""
+        if not self.started and not self.stopped:
+            self.start()
 
-    def _begin(self) -> None:
+    def start(self) -> None:
+        """Start the clock, and join the cluster. Later calls do nothing."""
         with self.turn:
-            if self.started:  # by another task, meanwhile
+            if self.started:
                 return
-            self.started = True
-            self._ended = False
+            self.started, self.stopped = True, False
             self.engine.accepting = True
-            self.engine.on_deadline = self._earlier
-            self._due = self.engine.due()
-            self.concurrency.start(self._keep_time)
+            if self.engine.max_sessions is None:
+                self.engine.max_sessions = most_clients()
+            self._clock = Clock(self)
+            self._clock.begin()
         if self.bus is not None:
             self.bus.open()
+        self.on_start()
 
     def watch(self, connection: Watched, *, read: bool, write: bool) -> None:
         """Have a connection told when its socket is ready. In a turn."""
         if self._poller is None:
+            if not read and not write:
+                return  # the last of one that was cut when the poller ended
             self._poller = Poller(self)
             self.concurrency.start(self._poller.run)
         self._poller.watch(connection, read=read, write=write)
 
-    def drain(self, seconds: float) -> None:
-        """Take no more sessions, and end those that are there so that clients come back elsewhere, over ``seconds``.
+    def stop(self, seconds: float, patience: float) -> None:
+        """Drain over ``seconds``, wait up to ``patience`` seconds for handlers, then let nothing of the driver's run.
 
-        Returns when they have read what was written to them, or have had their time for it.
+        Who calls this while another task does waits for that one.
         """
         with self.turn:
+            self.stopped = True
             self.engine.accepting = False
+            stopping, mine = self._stopping, self.started and self._stopping is None
+            if mine:
+                stopping = self._stopping = self.concurrency.make_event()
+        if not mine:
+            if stopping is not None:
+                stopping.wait(seconds + CLOSING_PATIENCE + patience)
+            return
+        try:
+            self._drain(seconds)
+            self._close(patience)
+        finally:
+            self._stopping = None
+            if stopping is not None:
+                stopping.set()
+
+    def _drain(self, seconds: float) -> None:
+        """End the sessions that are there so that clients come back elsewhere (:class:`Drain`); returns when they have
+        read what was written to them, or have had their time for it.
+        """
+        with self.turn:
             plan = Drain(self.engine, seconds, self.engine.now, self.answering.values)
         while True:
             with self.turn:
                 self.run(plan.step(self.engine.now))
-                if plan.over():
-                    break
+                over = plan.over()
+            if over:
+                break
             self.concurrency.sleep(DRAIN_STEP)
-        until = time.monotonic() + CLOSING_PATIENCE
-        while self._lingering() and time.monotonic() < until:
+        until = self.time() + CLOSING_PATIENCE
+        while (unread := self._unread()) and self.time() < until:
             self.concurrency.sleep(DRAIN_STEP)
+        if unread := unread + self.unread:
+            DRAIN_LOG.warning("of %d clients that were told to move %d have not read all", plan.told, unread)
 
-    def _lingering(self) -> bool:
+    def _unread(self) -> int:
+        """How many still have something to do: to answer a close frame, or to fetch the last that they get."""
         with self.turn:
-            return bool(self.closing) or any(each.outbox.frames for each in self.engine.sessions.values())
+            return len(self.closing) + sum(bool(each.outbox.frames) for each in self.engine.sessions.values())
 
-    def close(self, patience: float) -> None:
-        """Wait up to ``patience`` seconds for handlers that still run; then nothing of the driver's runs any more."""
+    def _close(self, patience: float) -> None:
         if not self.pool.drain(patience):
             self.logger.warning("%d handlers were still running at shutdown", self.pool.running)
         if self.bus is not None:
             self.bus.close()
         with self.turn:
             self.run(self.engine.deadlines.run(float("inf")))
-            self._ended = True
+            if self._poller is not None:
+                self._poller.close()
+                self._poller = None
+            if self._clock is not None:
+                self._clock.end()
+                self._clock = None
             self.started = False
-            poller, self._poller = self._poller, None
-        self._alarm.set()
+        self.pool.close()
+
+    def forked(self) -> None:
+        """This process is a child of the one in which the server was made.
+
+        Nothing that ran is here, the clients are the parent's, and no id may be one of its.
+        """
+        self.turn = Turn(self, self.concurrency.make_lock())
+        self.pool = Pool(self.concurrency, self._handlers)
+        self.outside, self.closing = [], set()
+        self.started, self._stopping, self._clock = False, None, None
+        poller, self._poller = self._poller, None
         if poller is not None:
-            poller.close()
+            poller.abandon()
+        self.engine.sids.forget()
+        if self.random_tag:
+            self.engine.sids.draw()
+        if self.bus is not None:
+            self.bus.forked()
+
+    def readiness(self) -> Readiness:
+        """Whether clients should come here."""
+        with self.turn:
+            cluster = None if self.bus is None else self.bus.cluster
+            unready, degraded = ((), ()) if cluster is None else (cluster.unready(), cluster.degraded())
+            if self.shares_socket:
+                degraded = (*degraded, SHARED_SOCKET)
+            return Readiness(self.started, not self.engine.accepting, unready, degraded)
+
+    def share_socket(self) -> None:
+        """The WSGI server has other workers beside this one: say so once, where that harms clients."""
+        if not self.shares_socket and "polling" in self.engine.settings.transports:
+            self.shares_socket = True
+            self.logger.error("%s", SHARED_SOCKET)
+
+    def census(self) -> dict[str, int]:
+        """How many entries the driver's own tables have; without clients all are 0."""
+        with self.turn:
+            return {
+                "handlers": self.pool.running,
+                "waiting": len(self._waiting),
+                "behind": len(self._behind),
+                "answering": len(self.answering),
+                "closing": len(self.closing),
+                "connections": 0 if self._poller is None else len(self._poller.watched),
+                "polls_in_tasks": self.polls_in_tasks,
+            }
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write everybody's outbox, once; then end who was found too slow."""
+        """Write everybody's outbox, once, and end who was found too slow; that may leave more to write to others."""
         engine = self.engine
         flusher = engine.flusher
-        for _ in range(FLUSH_ROUNDS):
-            if not flusher.boxes and not flusher.late and not engine.slow:
-                break
+        while flusher.boxes or flusher.late or engine.slow:  # each round ends somebody or writes what there is
             flusher.flush()
             if engine.slow:
                 self.run(engine.take_slow())
         if self.bus is not None:
             self.bus.flush()
 
-    def wait_until_caught_up(self, client: Any) -> None:
-        """Return when a client's handlers have caught up with what it sends, or have had their time for it."""
-        until = time.monotonic() + CATCH_UP_PATIENCE
-        while self.is_behind(client) and time.monotonic() < until:
-            self.concurrency.sleep(CATCH_UP_STEP)
 
-    # --- the clock ----------------------------------------------------------------------------------------------------
+def _nothing() -> None:
+    """Until a server wants to know of the start."""
 
-    def _earlier(self, due: float) -> None:
-        if self._due is None or due < self._due:
-            self._due = due
-            self._alarm.set()
 
-    def _keep_time(self) -> None:
-        """Call the engine when something is due."""
-        while not self._ended:
-            due = self._due
-            self._alarm.wait(None if due is None else max(0.0, due - time.monotonic()))
-            self._alarm.clear()
-            due = self._due
-            late = 0.0 if due is None else time.monotonic() - due
-            if due is None or late < 0:
-                continue
-            self.counters.lagged(late)
-            if late > STALL:
-                with self.turn:
-                    self.engine.wheel.extend(late)
-                self.concurrency.sleep(STALL_PAUSE)
-            with self.turn:
-                self._due = None
-                self.run(self.engine.tick(self.engine.now))
-                self._due = self.engine.due()
+_runtimes: WeakSet[Runtime] = WeakSet()
+
+
+def _forked() -> None:
+    for runtime in list(_runtimes):
+        runtime.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forked)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from roomcast.core.api import ServerSurface, chosen_target
-from roomcast.core.cluster_view import ClusterView
+from roomcast.core.api import ServerSurface, answer_of, chosen_target
+from roomcast.core.contract import Callback
 from roomcast.drivers.blocking.answers import Answer
 from roomcast.drivers.blocking.bus import Bus
-from roomcast.drivers.blocking.concurrency import Event, Queue, Task
+from roomcast.drivers.blocking.concurrency import Task
+from roomcast.drivers.blocking.engine_server import EngineFacade
 from roomcast.drivers.blocking.manager import Manager
-from roomcast.drivers.blocking.modes import concurrency_of
+from roomcast.drivers.blocking.modes import check_broker, concurrency_of
 from roomcast.drivers.blocking.namespace import Namespace
-from roomcast.drivers.blocking.runtime import Runtime
+from roomcast.drivers.blocking.runtime import Runtime, handler_tasks
 from roomcast.drivers.blocking.wsgi import Body, StartResponse, serve_request
-from roomcast.environment import with_broker_of_environment, with_environment
-from roomcast.joining import BrokerOptions, join, take_broker
+from roomcast.exposition.health import Readiness
+from roomcast.joining import BrokerOptions, join, read_surroundings
+from roomcast.metrics_port import DEFAULT_PORT
 from roomcast_brokers.contracts import Broker
 from roomcast_brokers.registry import create_threaded
 
-logger = logging.getLogger("roomcast.server")
+if TYPE_CHECKING:
+    from roomcast.drivers.blocking.metrics_listener import MetricsListener
 
 # How long (seconds) shutdown waits for handlers that still run.
 HANDLER_PATIENCE = 5.0
@@ -36,117 +38,90 @@ def make_broker(wanted: BrokerOptions) -> Broker:
 class Server(ServerSurface):
     """A Socket.IO server for threads and greenlets. All methods may be called from any of them.
 
-    The options are those of :class:`AsyncServer`; ``handler_threads`` is how many handlers may run at once. Handlers
-    run in tasks of the server's own and may wait. With ``async_handlers=False`` those of one client run one after
-    another, and ``call`` is forbidden.
+    ``async_mode`` is ``"threading"``, ``"gevent"``, ``"gevent_uwsgi"`` or ``"eventlet"``; left out, it is what this
+    process uses. Handlers run in tasks of the server's own and may wait; ``handler_threads`` is how many at once (64
+    threads, or 10,000 greenlets). With ``async_handlers=False`` those of one client run one after another, and ``call``
+    is forbidden. All other options are those of :class:`AsyncServer`.
     """
 
     namespace_class = Namespace
 
     def __init__(
-        self,
-        client_manager: Manager | None = None,
-        logger: bool | Any = False,
-        json: Any = None,
-        async_handlers: bool = True,
-        namespaces: list[str] | str | None = None,
-        **options: Any,
-    ) -> None:
-        serializer = options.pop("serializer", "default")
-        always_connect = options.pop("always_connect", False)
-        options.pop("engineio_logger", None)
+        self, client_manager: Manager | None = None, logger: bool | Any = False, serializer: Any = "default",
+        json: Any = None, async_handlers: bool = True, always_connect: bool = False,
+        namespaces: list[str] | str | None = None, **options: Any,
+    ) -> None:  # fmt: skip
         concurrency = concurrency_of(options.pop("async_mode", None))
-        handlers = options.pop("handler_threads", concurrency.handlers)
-        options = with_broker_of_environment(with_environment(options))
-        random_tag = options.get("tag") is None
-        broker = take_broker(client_manager, options)
+        handlers, engineio_logger = handler_tasks(options, concurrency), options.pop("engineio_logger", None)
+        options, broker, random_tag = read_surroundings(client_manager, options)
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
-        self.concurrency = concurrency
-        self.runtime = Runtime(self.node.engine, self.counters, self.logger, concurrency, handlers, self.node)
-        self.runtime.in_order = not async_handlers
-        self.manager = client_manager or Manager()
+        runtime = Runtime(self.node.engine, self.counters, self.logger, concurrency, handlers, self.node)
+        self.runtime = runtime
+        runtime.in_order, runtime.random_tag = not async_handlers, random_tag
+        self.eio = EngineFacade(runtime, engineio_logger)
+        self.manager: Any = client_manager or Manager()
         self.manager.set_server(self)
+        self.manager_initialized = False
+        runtime.on_start = self._initialize
         if broker is not None:
-            self.runtime.bus = Bus(self.node, *join(broker, random_tag, make_broker), self.runtime)
-        self.cluster = ClusterView(self.node, lambda: None if self.bus is None else self.bus.cluster)
-        if self.bus is not None:
-            self.bus.cluster.confessions.on_gap = self.cluster.gap_hooks
-
-    @property
-    def bus(self) -> Bus | None:
-        """What joins it to its cluster; None for a server that stands alone."""
-        return self.runtime.bus
-
-    def start(self) -> None:
-        """Join the cluster now; done by itself with the first request."""
-        self.runtime.start()
+            check_broker(concurrency.async_mode)
+            self.bus = runtime.bus = Bus(self.node, *join(broker, random_tag, make_broker), runtime)
+        self._view_cluster()
 
     @property
     def async_mode(self) -> str:
         """How it is served: ``"threading"``."""
-        return self.concurrency.async_mode
+        return self.runtime.concurrency.async_mode
+
+    def start(self) -> None:
+        self.runtime.start()
+
+    def _initialize(self) -> None:
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
+
+    @property
+    def looking(self) -> contextlib.AbstractContextManager[Any]:
+        return self.runtime.turn
 
     def make_answer(self) -> Answer:
         """What a task waits for."""
-        return Answer(self.concurrency.make_event())
+        return Answer(self.runtime.concurrency.make_event())
+
+    def census(self) -> dict[str, int]:
+        with self.runtime.turn:
+            return {**super().census(), **self.runtime.census()}
 
     # --- emitting -----------------------------------------------------------------------------------------------------
 
     def emit(
-        self,
-        event: str,
-        data: Any = None,
-        to: Any = None,
-        room: Any = None,
-        skip_sid: Any = None,
-        namespace: str | None = None,
-        callback: Callable[..., Any] | None = None,
-        ignore_queue: bool = False,
-        volatile: bool = False,
-    ) -> None:
-        self.manager.emit(
-            event,
-            data,
-            namespace=namespace or "/",
-            room=chosen_target(to, room),
-            skip_sid=skip_sid,
-            callback=callback,
-            ignore_queue=ignore_queue,
-            volatile=volatile,
-        )
+        self, event: str, data: Any = None, to: Any = None, room: Any = None, skip_sid: Any = None,
+        namespace: str | None = None, callback: Callback = None, ignore_queue: bool = False, volatile: bool = False,
+    ) -> None:  # fmt: skip
+        options = {"callback": callback, "ignore_queue": ignore_queue, "volatile": volatile}
+        target, name = chosen_target(to, room), namespace or "/"
+        self.manager.emit(event, data, namespace=name, room=target, skip_sid=skip_sid, **options)
 
-    def send(self, data: Any, *args: Any, **more: Any) -> None:
-        self.emit("message", data, *args, **more)
+    def send(
+        self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None, namespace: str | None = None,
+        callback: Callback = None, ignore_queue: bool = False,
+    ) -> None:  # fmt: skip
+        self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
 
     def call(
-        self,
-        event: str,
-        data: Any = None,
-        to: Any = None,
-        sid: Any = None,
-        namespace: str | None = None,
-        timeout: float | None = 60,
-        ignore_queue: bool = False,
-    ) -> Any:
-        target = chosen_target(to, sid)
-        if target is None:
-            raise ValueError("Cannot use call() to broadcast.")
-        if not self.async_handlers:
-            raise RuntimeError("Cannot use call() when async_handlers is False.")
-        answer = self.make_answer()
+        self, event: str, data: Any = None, to: Any = None, sid: Any = None, namespace: str | None = None,
+        timeout: float | None = 60, ignore_queue: bool = False,
+    ) -> Any:  # fmt: skip
+        answer, target = self.make_answer(), chosen_target(to, sid)
         with self.runtime.turn:
-            if self.bus is None or ignore_queue:
-                question, work = self.node.ask(event, data, answer, target, namespace or "/", timeout)
-            else:
-                calls = self.bus.cluster.calls
-                question, work = calls.ask(event, data, answer, target, None, namespace or "/", timeout)
+            question, work = self._ask(event, data, answer, target, namespace, timeout, ignore_queue)
             self.runtime.do(work)
         try:
-            args = answer.wait()
+            return answer_of(answer.wait())
         finally:
             with self.runtime.turn:
                 question.withdraw()
-        return None if not args else args[0] if len(args) == 1 else args
 
     # --- rooms and sessions -------------------------------------------------------------------------------------------
 
@@ -169,7 +144,6 @@ class Server(ServerSurface):
 
     @contextlib.contextmanager
     def session(self, sid: str, namespace: str | None = None) -> Iterator[Any]:
-        """``with sio.session(sid) as session:`` gives the session, and saves it on leaving, also after an error."""
         session = self.get_session(sid, namespace)
         try:
             yield session
@@ -179,40 +153,30 @@ class Server(ServerSurface):
     def disconnect(
         self, sid: str, namespace: str | None = None, ignore_queue: bool = False, close: bool = False
     ) -> None:
-        if self.verbose:
-            self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
         with self.runtime.turn:
-            calls = None if self.bus is None or ignore_queue else self.bus.cluster.calls
-            if calls is None or not calls.disconnect(sid, namespace or "/", close):
-                self.runtime.do(self.node.disconnect(sid, namespace or "/", close))
+            self.runtime.do(self._disconnect(sid, namespace, ignore_queue, close))
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def handle_request(self, environ: dict[str, Any], start_response: StartResponse) -> Body:
-        """Serve one WSGI request, whatever its path."""
         return serve_request(self.runtime, environ, start_response)
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Task:
-        """Run a function as a task beside the caller; it has ``join()``."""
-        return self.concurrency.start(target, *args, **kwargs)
+        return self.runtime.concurrency.start(target, *args, **kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
-        """Wait, letting others run."""
-        self.concurrency.sleep(seconds)
+        self.runtime.concurrency.sleep(seconds)
 
-    def create_event(self) -> Event:
-        """An event of this async mode."""
-        return self.concurrency.make_event()
+    def serve_metrics(self, port: int | None = None, host: str = "127.0.0.1") -> MetricsListener:
+        # Who does not serve metrics needs no client of Prometheus.
+        from roomcast.drivers.blocking.metrics_listener import serve_metrics
 
-    def create_queue(self) -> Queue:
-        """A queue of this async mode."""
-        return self.concurrency.make_queue()
+        self.start()  # who asks whether this node is ready has come to serve
+        wanted = DEFAULT_PORT if port is None else port
+        return serve_metrics(self.runtime, wanted, host, readiness=self.readiness)
+
+    def readiness(self) -> Readiness:
+        return self.runtime.readiness()
 
     def shutdown(self) -> None:
-        """Stop: no new clients, all are closed over ``drain_seconds`` so that they come back elsewhere, handlers end.
-
-        Disconnect handlers get ``server shutting down``. May be called more than once.
-        """
-        if self.runtime.started:
-            self.runtime.drain(self.settings.drain_seconds)
-            self.runtime.close(HANDLER_PATIENCE)
+        self.runtime.stop(self.settings.drain_seconds, HANDLER_PATIENCE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roomcast.drivers.blocking.runtime import Runtime
+    from roomcast.engineio.deadlines import Deadline
 
 READ_SIZE = 65_536
 
@@ -24,12 +25,10 @@ class SocketConnection:
         self._rest = bytearray()
         self._closing = False
         self._gone = False
+        self._last: Deadline | None = None
 
-    def begin(self) -> None:
-        """Watch it from now on."""
-        self._watch()
-
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Watch it from now on, or differently."""
         alive = not self._gone
         self.runtime.watch(self, read=self.reading and alive, write=bool(self._rest) and alive)
 
@@ -46,7 +45,7 @@ class SocketConnection:
         if sent < len(block) and not self._gone:
             self._rest += memoryview(block)[sent:]
             self.pause()
-            self._watch()
+            self.watch()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the socket has not taken."""
@@ -61,7 +60,7 @@ class SocketConnection:
         if self._closing:
             self.cut()
             return
-        self._watch()
+        self.watch()
         self.resume()
 
     def _send(self, data: bytes | bytearray) -> int:
@@ -70,7 +69,7 @@ class SocketConnection:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:  # reset, or gone: as everywhere, the end is told once
-            self._end()
+            self.cut()
             return 0
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -86,24 +85,28 @@ class SocketConnection:
         if data:
             self.received(data)
         else:
-            self._end()
+            self.cut()
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close when everything has been written."""
+        """Close when everything has been written; who does not take it gets as long as for answering a ping."""
+        if self._gone or self._closing:
+            return
         self._closing = True
         if not self._rest:
             self.cut()
+            return
+        engine = self.runtime.engine
+        self._last = engine.deadlines.add(engine.now + engine.settings.ping_timeout, lambda _: self.cut())
 
     def cut(self) -> None:
         """Close now."""
-        if not self._gone:
-            self._end()
-
-    def _end(self) -> None:
+        if self._gone:
+            return
         self._gone = True
-        self._watch()
+        self.runtime.engine.deadlines.cancel(self._last)
+        self.watch()
         self.sock.close()
         self._rest.clear()
         self.runtime.outside.append(self._tell)

@@ -6,12 +6,13 @@ import queue
 import selectors
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from roomcast.drivers.blocking.concurrency import Concurrency
 
 
-def start(function: Any, *arguments: Any, **keywords: Any) -> threading.Thread:
+def start(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> threading.Thread:
     """Run a function in a daemon thread: it ends with the process, as handlers of the incumbent do."""
     thread = threading.Thread(target=function, args=arguments, kwargs=keywords, name="roomcast", daemon=True)
     thread.start()
@@ -25,6 +26,7 @@ THREADS = Concurrency(
     make_lock=threading.RLock,
     make_event=threading.Event,
     make_queue=queue.SimpleQueue,
+    queue_class=queue.Queue,
     make_selector=selectors.DefaultSelector,
     # As many as may wait for a database at once; a thread that waits costs some 30 KB and no processor.
     handlers=64,

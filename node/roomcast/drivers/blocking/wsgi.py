@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast.drivers.blocking import handover
 from roomcast.drivers.blocking.polling import handle_http
-from roomcast.drivers.blocking.requests import read_request
+from roomcast.drivers.blocking.requests import decoded, read_request
 from roomcast.drivers.blocking.websocket import WebSocketConnection
 from roomcast.engineio import response
 from roomcast.engineio.admission import Handshake, Refusal
@@ -41,15 +41,15 @@ class WSGIApp:
         self.engineio_app = socketio_app
         self.wsgi_app = wsgi_app
         self.static_files = static_files or {}
-        self.engineio_path = f"/{socketio_path.strip('/')}/" if socketio_path.strip("/") else "/"
+        self.engineio_path = socketio_path
+        self.path = f"/{socketio_path.strip('/')}/" if socketio_path.strip("/") else "/"
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Body:
         """The WSGI entry."""
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(self.engineio_path):
+        if any(path.startswith(self.path) or path + "/" == self.path for path in own_paths(environ)):
             body: Body = self.engineio_app.handle_request(environ, start_response)
             return body
-        found = self._static(environ, path)
+        found = self._static(environ)
         if found is not None:
             return respond(environ, start_response, found)
         if self.wsgi_app is not None:
@@ -57,25 +57,24 @@ class WSGIApp:
             return other
         return respond(environ, start_response, NOT_FOUND)
 
-    def _static(self, environ: dict[str, Any], path: str) -> Response | None:
+    def _static(self, environ: dict[str, Any]) -> Response | None:
         if not self.static_files or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return None
-        found = resolve(path, self.static_files)
-        if found is None:
-            return None
-        body = Path(found.filename).read_bytes()
-        return response.Response(
-            200,
-            (
-                (b"content-type", found.content_type.encode("latin-1")),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-content-type-options", b"nosniff"),
-            ),
-            body,
-        )
+        for path in own_paths(environ):
+            found = resolve(path, self.static_files)
+            if found is not None:
+                body = Path(found.filename).read_bytes()
+                return response.Response(200, found.headers(len(body)), body)
+        return None
 
 
 NOT_FOUND = response.Response(404, ((b"content-type", b"text/plain"), (b"content-length", b"9")), b"Not Found")
+
+
+def own_paths(environ: dict[str, Any]) -> tuple[str, ...]:
+    """The request's whole path and, under a mount, what is behind that."""
+    path, root = decoded(environ.get("PATH_INFO", "")), decoded(environ.get("SCRIPT_NAME", ""))
+    return (root + path, path) if root else (path,)
 
 
 class Middleware(WSGIApp):
@@ -87,7 +86,9 @@ class Middleware(WSGIApp):
 
 def serve_request(runtime: Runtime, environ: dict[str, Any], start_response: StartResponse) -> Body:
     """Serve one request that is the server's, whatever its path."""
-    runtime.start()
+    runtime.awaken()
+    if environ.get("wsgi.multiprocess"):
+        runtime.share_socket()
     theirs = handover.exposed(environ, start_response)
     try:
         if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
@@ -109,14 +110,24 @@ def _upgrade(runtime: Runtime, request: Request, theirs: int | None) -> Response
         if isinstance(outcome, Handshake) and (busy := engine.busy(request, engine.now)) is not None:
             return busy
         answer = accept(
-            request.method, request.http_version, request.header, extra_headers=engine.extra_headers(request)
+            request.method,
+            request.http_version,
+            request.header,
+            deflate=engine.settings.websocket_compression,
+            extra_headers=engine.extra_headers(request),
         )
-        if isinstance(answer, Refused) or theirs is None:
+        if isinstance(answer, Refused):
             runtime.counters.refused.count("websocket_handshake")
-            if isinstance(answer, Refused):
-                return response.text(answer.status, answer.reason, extra=answer.headers)
-            return response.text(501, "this WSGI server gives no socket away: no WebSocket can be served")
-        WebSocketConnection(runtime, handover.take(runtime, theirs)).join(request, outcome, answer)
+            return response.text(answer.status, answer.reason, extra=answer.headers)
+        if theirs is None:
+            runtime.counters.refused.count("websocket_handshake")
+            return response.text(501, "this server shows no connection to its applications: no WebSocket can be served")
+        try:
+            connection = WebSocketConnection(runtime, handover.take(runtime, theirs), answer.deflate)
+        except OSError:  # the process has as many descriptors as it may
+            runtime.counters.refused.count("busy")
+            return engine.unavailable(request)
+        connection.join(request, outcome, answer)
     raise handover.HandedOver
 
 

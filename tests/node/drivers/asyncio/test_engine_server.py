@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import roomcast
-from roomcast.drivers.asyncio.engine_server import BareSession, EngineServer
+from roomcast.core.bare import BareSession
+from roomcast.drivers.asyncio.engine_server import EngineServer
 from roomcast.errors import SettingsError
 from tests.support.inprocess import Node, Way, eventually
 

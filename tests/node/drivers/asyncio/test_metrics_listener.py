@@ -14,9 +14,10 @@ from prometheus_client import CollectorRegistry
 
 from roomcast.core.counters import Counters
 from roomcast.drivers.asyncio import metrics_listener
-from roomcast.drivers.asyncio.metrics_listener import DEFAULT_PORT, MetricsListener, serve_metrics
+from roomcast.drivers.asyncio.metrics_listener import MetricsListener, serve_metrics
 from roomcast.errors import SettingsError
 from roomcast.exposition.health import Readiness
+from roomcast.metrics_port import DEFAULT_PORT, MORE_PORTS
 from tests.support.raw_http import request
 
 
@@ -104,7 +105,7 @@ async def test_where_the_port_is_taken_the_next_free_one_serves(neighbours: tupl
     taken, port = neighbours
     with taken:
         async with listening(port) as (first, _), listening(port) as (second, _):
-            assert port < first.port < second.port <= port + metrics_listener.MORE_PORTS
+            assert port < first.port < second.port <= port + MORE_PORTS
             assert (await request(url(second, "/healthz"))).status == 200
 
 
@@ -170,4 +171,4 @@ async def test_the_application_can_be_mounted_elsewhere() -> None:
 
 
 def test_the_default_port_is_the_documented_one() -> None:
-    assert (DEFAULT_PORT, metrics_listener.MORE_PORTS) == (9464, 64)
+    assert (DEFAULT_PORT, MORE_PORTS) == (9464, 64)
