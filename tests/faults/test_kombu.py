@@ -67,7 +67,7 @@ def standing() -> Iterator[Standing]:
         yield start
 
 
-# --- F01, F07 ----------------------------------------------------------------------------------------------------------
+# --- F01, F07 ---------------------------------------------------------------------------------------------------------
 
 
 async def restart_rabbit(rabbit: RabbitServer, number: int, down: float) -> None:
@@ -167,7 +167,7 @@ async def test_memory_is_low(rabbit: RabbitServer, standing: Standing, seconds: 
         results.add("F07", f"{LONG_ALARM:g} s of memory alarm under traffic, 3 nodes, by kombu", found)
 
 
-# --- F08 ---------------------------------------------------------------------------------------------------------------
+# --- F08 --------------------------------------------------------------------------------------------------------------
 
 
 def left_on_rabbit(rabbit: RabbitServer) -> list[object]:

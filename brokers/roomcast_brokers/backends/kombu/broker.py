@@ -141,12 +141,16 @@ class KombuBroker:
         try:
             while not self._closed:
                 began = monotonic()
-                self._live(listener, waker, attempt)
+                try:
+                    self._live(listener, waker, attempt)
+                except Exception as error:  # noqa: BLE001 - of the listener, or ours: or else nobody would wake this node
+                    _report(error)
+                    listener.changed(State.CONNECTING, BrokerUnreachableError("something failed that should not"))
                 attempt += 1
                 if monotonic() - began >= STEADY:
                     retries = delays()
                 self._pause(waker, next(retries))
-        finally:  # also after a fault of the listener: a thread that has ended does not come back
+        finally:
             with self._lock:
                 self._closed = True
             listener.changed(State.CLOSED, None)
@@ -263,3 +267,9 @@ class KombuBroker:
         until = monotonic() + seconds
         while not self._closed and (left := until - monotonic()) > 0:
             waker.wait(left)
+
+
+def _report(error: Exception) -> None:
+    """As what ends a thread is reported."""
+    arguments = (type(error), error, error.__traceback__, threading.current_thread())
+    threading.excepthook(threading.ExceptHookArgs(arguments))

@@ -82,8 +82,10 @@ class Publishing:
             self._publish(outlet)
         except BrokerUnreachableError as error:
             self.failure = error
-            self._tell()
         finally:
+            if self.failure is None and not self._over:  # a fault of ours: it must not go unnoticed
+                self.failure = BrokerUnreachableError("the thread that publishes has failed")
+            self._tell()
             self._waker.close()
             outlet.close(farewell=self._farewell)
 

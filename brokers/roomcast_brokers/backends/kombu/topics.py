@@ -45,6 +45,7 @@ class TopicIntake:
         self._setup = setup
         self._link = Link(setup.connect)
         self._pubsub: Any = None
+        self._sock: Any = None
         self._topics = ""  # what all of them begin with
         self._names: dict[bytes, str] = {}  # topic → channel
         self._asked: dict[bytes, deque[int]] = {}  # the generations of subscriptions that are not answered
@@ -52,7 +53,7 @@ class TopicIntake:
 
     @property
     def descriptor(self) -> int:
-        return int(self._pubsub.connection._sock.fileno())  # by the name by which kombu takes it
+        return int(self._sock.fileno())
 
     def connect(self) -> None:
         with translated():
@@ -62,6 +63,7 @@ class TopicIntake:
             self._topics = f"{channel.keyprefix_fanout}{self._setup.exchange.name}"
             # Nobody publishes there. But a connection that has subscribed nothing is spoken to differently.
             self._pubsub.subscribe(self._topics)
+            self._sock = self._pubsub.connection._sock  # by the name by which kombu takes it
             # redis-py would turn every message into text for its log, whether or not anybody reads that.
             parser: Any = getattr(self._pubsub.connection, "_parser", None)
             if hasattr(parser, "set_pubsub_push_handler"):
@@ -94,6 +96,8 @@ class TopicIntake:
 
     def check(self) -> None:
         now = monotonic()
+        if self._pubsub.connection._sock is not self._sock:
+            raise BrokerUnreachableError("redis-py has made another connection by itself")
         if not self._pubsub.health_check_response_counter:
             self._asked_at = now
         elif now - self._asked_at > STALL:

@@ -27,7 +27,7 @@ from tests.brokers.backends.kombu.played_ends import (
     lost,
     played,
 )
-from tests.support.listeners import Event, ThreadListener
+from tests.support.listeners import ThreadListener
 from tests.support.opened_threads import opened_threads
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.services import RedisServer, free_port, wait_for
@@ -322,24 +322,30 @@ def test_closed_by_who_is_told(world: PlayedWorld) -> None:
         each.wait(lambda heard: heard.states == [State.UP, State.CLOSED])
 
 
-def test_a_fault_of_the_listener_is_the_end(world: PlayedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+class Faulty(ThreadListener):
+    """Raises, which no listener may."""
 
-    def fail(event: Event) -> None:
-        if event[0] == "delivered":
+    def delivered(self, channel: str, payload: bytes) -> None:
+        if payload == b"fault":
             raise RuntimeError("of the listener")
+        super().delivered(channel, payload)
 
-    heard = ThreadListener()
-    heard.on_event = fail
-    one = KombuBroker(URL)
+
+def test_a_fault_of_the_listener_is_a_break(world: PlayedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported, and the node goes on."""
+    reported: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+    one, heard = KombuBroker(URL), Faulty()
     one.subscribe("a", 1)
     one.open(heard)
     heard.until(lambda each: each.state is State.UP)
-    one.publish("a", b"x")
-    wait_for(lambda: heard.states == [State.UP, State.CLOSED], "that it is closed")
-    with pytest.raises(BrokerClosedError):
-        one.publish("a", b"x")
+    one.publish("a", b"fault")
+    heard.until(lambda each: each.breaks and each.state is State.UP)
+    assert "something failed that should not" in str(heard.causes)
+    one.publish("a", b"goes on")
+    heard.until(lambda each: each.payloads("a") == [b"goes on"])
     one.close()
+    assert [str(each.exc_value) for each in reported] == ["of the listener"]
 
 
 def test_opened_once_and_closed_without_opening(world: PlayedWorld) -> None:

@@ -108,6 +108,15 @@ def test_the_first_failure_is_the_end(method: str, monkeypatch: pytest.MonkeyPat
     scene.publishing.end(farewell=True, timeout=5.0)
 
 
+def test_a_fault_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    scene = Scene()
+    monkeypatch.setattr(scene.outlet, "accepted", lambda: 1 / 0)
+    scene.publishing.put("a", b"x")
+    wait_for(lambda: "has failed" in str(scene.publishing.failure), "that it is known")
+    scene.publishing.end(farewell=False, timeout=5.0)
+
+
 def test_what_is_in_the_way(scene: Scene) -> None:
     assert scene.publishing.obstacle is None
     scene.outlet.obstruct("short of memory")

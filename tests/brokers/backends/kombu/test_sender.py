@@ -4,6 +4,7 @@ tests/contract.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time  # time: measures that a time-out was kept
@@ -16,8 +17,10 @@ from roomcast_brokers.backends.kombu import KombuSender, sender
 from roomcast_brokers.backends.kombu.manners import MANNERS
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import BrokerClosedError, MessageTooLargeError, SendError
+from roomcast_brokers.registry import create, create_sender
 from tests.brokers.backends.kombu.played_ends import URL, PlayedWorld, lost, played
 from tests.brokers.backends.kombu.setups import Taken, setup
+from tests.support.opened import opened
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.server import python_path
 from tests.support.services import RedisServer, free_port
@@ -150,6 +153,22 @@ def test_a_wrong_password(rabbit: RabbitServer) -> None:
     with pytest.raises(SendError, match="ACCESS_REFUSED") as caught:
         one.send([("a", b"x")])
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("schemes", [("kombu+amqp", "amqp"), ("amqp", "kombu+amqp")])
+async def test_on_rabbitmq_it_makes_no_difference_who_uses_kombu(
+    schemes: tuple[str, str], rabbit: RabbitServer
+) -> None:
+    """A worker that has its broker by kombu writes to nodes that have theirs by aio-pika, and the other way round."""
+    writes, reads = (rabbit.url.replace("amqp", scheme, 1) for scheme in schemes)
+    async with opened(create(reads)) as each:
+        await each.hear_of("a", "c" * 300)
+        one = create_sender(writes)
+        messages = [("a", b"1"), ("c" * 300, bytes(range(256)) * 1_000), ("a", b"")]
+        await asyncio.to_thread(one.send, messages)
+        await each.wait(lambda heard: len(heard.messages) == 3)
+        assert each.heard.messages == messages
+        await asyncio.to_thread(one.close)
 
 
 @pytest.mark.parametrize("scheme", ["amqp", "redis"])

@@ -190,6 +190,15 @@ def test_connections_that_are_cut(own_redis: RedisServer) -> None:
             end.close(farewell=False)
 
 
+def test_a_connection_that_redis_py_has_replaced(redis: RedisServer) -> None:
+    with taking(redis) as taken:
+        intake: Any = taken.intake
+        intake._pubsub.connection.disconnect()
+        intake._pubsub.connection.connect()
+        with pytest.raises(BrokerUnreachableError, match="another connection"):
+            taken.intake.check()
+
+
 def test_a_server_that_stands_still(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked, and its silence noticed; while it answers, it is not suspected."""
     monkeypatch.setattr(topics, "STALL", 0.3)
