@@ -1,5 +1,5 @@
-"""F17 and F32: rolling restarts behind nginx and HAProxy under traffic; balancers that are reloaded again and again, and
-that let connections be on which nothing is said; nodes that are killed behind them.
+"""F17 and F32: rolling restarts behind nginx and HAProxy under traffic; balancers that are reloaded again and again,
+and that let connections be on which nothing is said; nodes that are killed behind them.
 
 The short versions are in tests/deploy/test_balancers.py. Here nodes and clients have the settings that they have when
 nobody chooses any. Times are judged where the promise is a time: a node that was killed has lost its clients to the
@@ -67,9 +67,9 @@ def test_rolling_restarts(front: Front, results: Results) -> None:
     results.add(
         "F17",
         f"{ROUNDS} rolling restarts of 3 nodes behind nginx and HAProxy, {CLIENTS} clients under traffic",
-        f"no 5xx, no failed attempt; {moves} moves, one at most for each restart of a client's node; {spread(verdict)}; "
-        f"{ticker.number} messages, of which each client missed {verdict.missed() / CLIENTS:.0f}, all while it was away; "
-        f"all of the {WORDS} messages that waited in outboxes when a node was told to stop have arrived",
+        f"no 5xx, no failed attempt; {moves} moves, one at most for each restart of a client's node; "
+        f"{spread(verdict)}; of {ticker.number} messages a client missed {verdict.missed() / CLIENTS:.0f}, all while "
+        f"it was away; the {WORDS} that waited in outboxes when a node was told to stop have all arrived",
     )
 
 
