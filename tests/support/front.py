@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Self
 
-from tests.support.balanced_nodes import BalancedNodes
+from tests.support.balanced_nodes import BalancedNode, BalancedNodes
 from tests.support.balancers import TAGS, Balancer, HAProxy, Nginx
 from tests.support.crowd import Crowd, Group, Ticker
 from tests.support.js_client import TRANSPORTS, node_program
@@ -53,10 +53,16 @@ class Front:
         ]
 
     def until_all_are_served(self) -> None:
-        """Start what does not run, and wait until both balancers send new sessions to every node."""
+        """Start what does not run, and wait until both balancers send new sessions to every node; nobody else is there."""
         self.nodes.repair()
         for balancer in self.balancers:
-            wait_for(partial(_serves_all, balancer), balancer.log, 3 * PATIENCE)
+            wait_for(partial(_serves, balancer, set(TAGS)), balancer.log, 3 * PATIENCE)
+
+    def comes_back(self, node: BalancedNode) -> None:
+        """Start a node again, and wait until both balancers send new sessions there."""
+        node.start()
+        for balancer in self.balancers:
+            wait_for(partial(_serves, balancer, {node.tag}), balancer.log, 3 * PATIENCE)
 
     @contextlib.contextmanager
     def silence(self, count: int, *balancers: Balancer) -> Iterator[Crowd]:
@@ -86,5 +92,5 @@ class Front:
             raise
 
 
-def _serves_all(balancer: Balancer) -> bool:
-    return balancer.tags(VISITS) == set(TAGS)
+def _serves(balancer: Balancer, tags: set[str]) -> bool:
+    return balancer.tags(VISITS) >= tags
