@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from roomcast_brokers.backends.kafka.following import Change, Following
 from roomcast_brokers.backends.kafka.location import parse
+from roomcast_brokers.backends.kafka.network import unreachable
 from roomcast_brokers.backends.kafka.partitions import topic_of
 from roomcast_brokers.backends.kafka.session import Session
 from roomcast_brokers.backoff import delays
@@ -190,6 +191,9 @@ class KafkaBroker:
                 self._finish(listener, session)
         except BrokerUnreachableError as raised:
             error = raised
+        except Exception as fault:  # noqa: BLE001  # a fault, of the listener or of ours, must not end the supervision
+            _report(fault)
+            error = unreachable(fault)
         with self._lock:
             self._state = State.CONNECTING
         session.end()
@@ -273,3 +277,10 @@ class KafkaBroker:
             if not more:
                 session.writer.flush(left)
             self._tell_accepted(listener, session)
+
+
+def _report(fault: Exception) -> None:
+    """As if it had ended the thread: shown where the application wants such things to be shown."""
+    threading.excepthook(
+        threading.ExceptHookArgs((type(fault), fault, fault.__traceback__, threading.current_thread()))
+    )

@@ -4,18 +4,22 @@
 * It can be ended when a constructor has failed, which otherwise leaves a thread behind.
 * It lets a server not make the topics that it is asked about: one that somebody has deleted would be back with the
   server's own number of partitions before anybody noticed.
-* It closes sockets with which nobody was reached.
+* It closes sockets with which nobody was reached, and in a child of a fork all of them.
 
 It is handed to a client as its option ``kafka_client``. What is used of :mod:`kafka.net` stands in this module alone.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import selectors
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from weakref import WeakSet, WeakValueDictionary
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
@@ -43,6 +47,9 @@ LONGEST_RECONNECT: Final = 0.8
 # A server that does not let one in says so and hangs up. If both come at once kafka-python notices only the second.
 DISCONNECTED: Final = "socket disconnected"
 REFUSED: Final = "Kafka ended the connection in the middle of the login: the user or the password may be wrong"
+
+# Descriptors that are remembered for a fork: more than a client has connections.
+MAX_DESCRIPTORS: Final = 64
 
 # What of a cause is shown: some of Kafka's have whole answers in them.
 MAX_CAUSE: Final = 300
@@ -84,18 +91,59 @@ class Bell(selectors.DefaultSelector):
         return ready
 
 
-class TidySocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python is not annotated
-    """Makes connections, in place of kafka-python's own, which leaves a socket to the garbage collector if it cannot
-    be connected. It is chosen as if it were a proxy.
+class Loop(NetworkSelector):  # type: ignore[misc]  # kafka-python is not annotated
+    """kafka-python's event loop, which knows the sockets that were made for it."""
+
+    def __init__(self, **configs: Any) -> None:
+        super().__init__(**configs)
+        self.sockets: WeakSet[socket.socket] = WeakSet()
+        # Wrapped for TLS a socket is another object; its descriptor and what that stands for stay the same.
+        self.descriptors: deque[tuple[int, int]] = deque(maxlen=MAX_DESCRIPTORS)
+
+    def made(self, made: socket.socket) -> None:
+        self.sockets.add(made)
+        self.descriptors.append((made.fileno(), os.fstat(made.fileno()).st_ino))
+
+    def close(self) -> None:
+        super().close()
+        for each in list(self.sockets):  # those that were still being connected
+            each.close()
+
+    def forget(self) -> None:
+        """In a child of a fork, where nobody uses it: close what came along, and tell nobody."""
+        for descriptor, identity in self.descriptors:
+            try:
+                if os.fstat(descriptor).st_ino == identity:
+                    os.close(descriptor)
+            except OSError:
+                pass  # closed long ago
+        self._selector.close()
+
+
+class TidySocket(KafkaNetSocket):  # type: ignore[misc]  # as above
+    """Makes the connections of a :class:`Loop`, and closes what cannot be connected, which kafka-python leaves to the
+    garbage collector. It is chosen as if it were a proxy, whose URL says which loop it is.
     """
 
     SCHEMES: Final = ("tidy",)
-    URL: Final = "tidy://"
+    loops: Final[WeakValueDictionary[str, Loop]] = WeakValueDictionary()
+    _numbers: Final = itertools.count()
 
-    _made: socket.socket | None = None
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._loop = self.loops.get(url)
+        self._made: socket.socket | None = None
+
+    @classmethod
+    def url_for(cls, loop: Loop) -> str:
+        url = f"{cls.SCHEMES[0]}://{next(cls._numbers)}"
+        cls.loops[url] = loop
+        return url
 
     def socket(self, *args: Any) -> socket.socket:
         self._made = made = socket.socket(*args)
+        if self._loop is not None:
+            self._loop.made(made)
         return made
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
@@ -111,22 +159,28 @@ class Network:
     """Makes the network of one client, in which somebody has already answered."""
 
     def __init__(self) -> None:
-        self._net: Any = None
+        self._loop: Loop | None = None
         self._manager: Any = None
 
     def __call__(self, **configs: Any) -> Any:
         """As kafka-python calls it. Raises what the last of the servers that were tried failed with."""
-        self._net = NetworkSelector(**configs)
-        self._manager = KafkaConnectionManager(self._net, **configs)
+        loop = self._loop = Loop(**configs)
+        self._manager = KafkaConnectionManager(loop, **{**configs, "proxy_url": TidySocket.url_for(loop)})
         self._manager.cluster.config["allow_auto_create_topics"] = False
         self._greet(login=configs.get("sasl_mechanism") is not None)
-        return KafkaNetClient(net=self._net, manager=self._manager, **configs)
+        return KafkaNetClient(net=loop, manager=self._manager, **configs)
 
     def close(self) -> None:
         """End it. For networks whose client was not made; others are ended by their client."""
         if self._manager is not None:
             self._manager.close()
-            self._net.close()
+        if self._loop is not None:
+            self._loop.close()
+
+    def forget(self) -> None:
+        """As :meth:`Loop.forget`."""
+        if self._loop is not None:
+            self._loop.forget()
 
     def _greet(self, *, login: bool) -> None:
         servers = self._manager.cluster.bootstrap_brokers()
@@ -161,7 +215,6 @@ def common(location: Location) -> dict[str, Any]:
         "request_timeout_ms": int(REQUEST_TIMEOUT * 1_000),
         "reconnect_backoff_ms": int(SHORTEST_RECONNECT * 1_000),
         "reconnect_backoff_max_ms": int(LONGEST_RECONNECT * 1_000),
-        "proxy_url": TidySocket.URL,
         **location.client,
     }
 

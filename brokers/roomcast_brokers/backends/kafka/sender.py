@@ -6,7 +6,6 @@ kafka-python's producer has a thread, so this is not for gevent and eventlet.
 from __future__ import annotations
 
 import os
-import selectors
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -126,10 +125,7 @@ class _Connection:
         self._owner = os.getpid()
         self._bell = threading.Event()
         self._trouble: BrokerUnreachableError | None = None
-        self._selectors: list[selectors.BaseSelector] = []
-        self._producer: Producer = open_producer(
-            self._location, metadata_max_age_ms=int(METADATA_AGE * 1_000), selector=self._selector
-        )
+        self._producer: Producer = open_producer(self._location, metadata_max_age_ms=int(METADATA_AGE * 1_000))
         self.writer = Writer(self._producer, self._bell.set, self._fail)
 
     def find(self, topic: str) -> None:
@@ -165,19 +161,14 @@ class _Connection:
         """End it; in a child of a fork, where the producer's thread is not, close its descriptors and no more."""
         if os.getpid() == self._owner:
             self.writer.abandon()
-            return
-        for selector in self._selectors:
-            for key in list(selector.get_map().values()):
-                close = getattr(key.fileobj, "close", None)
-                if close is not None:
-                    close()
-            selector.close()
-
-    def _selector(self) -> selectors.BaseSelector:
-        selector = selectors.DefaultSelector()
-        self._selectors.append(selector)
-        return selector
+        else:
+            self._producer.forget()
+            _FORGOTTEN.append(self)
 
     def _fail(self, error: BrokerUnreachableError) -> None:
         self._trouble = self._trouble or unreachable(error)
         self._bell.set()
+
+
+# Kept for ever: collecting it would close descriptors again, which may be somebody else's by then.
+_FORGOTTEN: Final[list[_Connection]] = []

@@ -70,6 +70,10 @@ class Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python is not anno
         self._abandoned = True
         self.close(0)
 
+    def forget(self) -> None:
+        """In a child of a fork: close the descriptors, and do nothing else."""
+        self.config["kafka_client"].forget()
+
 
 def open_producer(location: Location, **options: Any) -> Producer:
     """Raises :class:`BrokerUnreachableError`. ``options`` are more of kafka-python's."""
@@ -179,4 +183,6 @@ class Writer:
         self._ring()
 
     def _has_failed(self, error: BaseException) -> None:
+        # In this very moment: what is behind it in its partition would be written now, and what has failed after it.
+        self._producer.abandon()
         self._failed(unreachable(error))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from kafka import errors
 
 from roomcast_brokers.backends.kafka import topics as module
 from roomcast_brokers.backends.kafka.following import Topic
@@ -95,6 +97,64 @@ def test_one_that_takes_too_little_at_a_time(shared: KafkaServer, topic: str) ->
 def test_names_that_no_topic_has(shared: KafkaServer) -> None:
     with asking(shared) as topics, pytest.raises(BrokerUnreachableError, match="cannot be used: InvalidTopicError"):
         topics.find("no name")
+
+
+class PlayedAdmin:
+    """Says of every topic what it was told to say."""
+
+    def __init__(
+        self, *, error: int = 0, leader: int = 1, may_look: bool = True, raises: Exception | None = None
+    ) -> None:
+        self._described = {
+            "name": "t",
+            "error_code": error,
+            "topic_id": None,
+            "partitions": [{"leader_id": leader}],
+            "authorized_operations": ["DESCRIBE_CONFIGS"] if may_look else None,
+        }
+        self._raises = raises
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        return [self._described for _ in names]
+
+    def describe_configs(self, *_: object, **__: object) -> dict[str, Any]:
+        assert self._raises is not None
+        raise self._raises
+
+    def create_topics(self, *_: object, **__: object) -> None:
+        assert self._raises is not None
+        raise self._raises
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def played(monkeypatch: pytest.MonkeyPatch, **says: Any) -> Topics:
+    monkeypatch.setattr(module, "READY_WITHIN", 0.1)
+    monkeypatch.setattr(module, "open_admin", lambda location, timeout: PlayedAdmin(**says))
+    return Topics(parse("kafka://h"))
+
+
+@pytest.mark.parametrize(
+    ("says", "matches"),
+    [
+        ({"leader": -1}, "a partition has no leader"),
+        ({"error": errors.LeaderNotAvailableError.errno}, "cannot be used: LeaderNotAvailableError"),
+        ({"error": errors.TopicAuthorizationFailedError.errno}, "cannot be used: TopicAuthorizationFailedError"),
+        ({"error": 3, "raises": errors.KafkaConnectionError("gone")}, "cannot be reached: KafkaConnectionError: gone"),
+        ({"raises": errors.KafkaConnectionError("gone")}, "cannot be reached: KafkaConnectionError: gone"),
+    ],
+)
+def test_topics_that_cannot_be_used(says: dict[str, Any], matches: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BrokerUnreachableError, match=matches):
+        played(monkeypatch, **says).find("t")
+
+
+@pytest.mark.parametrize(
+    "says", [{"may_look": False}, {"raises": errors.TopicAuthorizationFailedError()}], ids=["known before", "found out"]
+)
+def test_whoever_may_not_look_at_the_limit_hopes(says: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert played(monkeypatch, **says).find("t") == Topic("t", None, 1)
 
 
 def test_offsets(shared: KafkaServer, topic: str) -> None:
