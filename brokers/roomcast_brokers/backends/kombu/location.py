@@ -57,7 +57,7 @@ _ARGUMENTS: Final[Mapping[str, str]] = {
     "x-expires": "expires",
     "x-message-ttl": "message_ttl",
     "x-max-length": "max_length",
-    "x-max-length-bytes": "queue_bytes",
+    "x-max-length-bytes": "max_length_bytes",
 }
 
 

@@ -45,7 +45,7 @@ QUEUE: Final[Mapping[str, Any]] = {
     "expires": 60,  # seconds without a consumer
     "message_ttl": 60,  # seconds
     "max_length": 100_000,
-    "queue_bytes": 64 * 1_048_576,
+    "max_length_bytes": 64 * 1_048_576,
 }
 
 # Seconds between two looks: at the queues of this process, which cost nothing; at a folder; at what kombu itself looks

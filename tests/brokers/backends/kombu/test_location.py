@@ -173,7 +173,7 @@ def test_options_count_over_the_defaults() -> None:
         "auto_delete": True,
         "message_ttl": 60,
         "max_length": 7,
-        "queue_bytes": 67_108_864,
+        "max_length_bytes": 67_108_864,
         "queue_arguments": {"x-expires": 9, "x-other": 1},
     }
     assert setup.producer_options == {"compression": "zlib"}
