@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time  # time: measures what is bounded
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from tests.brokers.backends.kombu.played_ends import (
 from tests.support.listeners import ThreadListener
 from tests.support.opened_threads import opened_threads
 from tests.support.rabbitmq_server import RabbitServer
+from tests.support.redis_groups import Sentinels
 from tests.support.services import RedisServer, free_port, wait_for
 from tests.support.tcp_proxy import TcpProxy
 
@@ -425,3 +427,43 @@ def test_a_path_that_was_cut_is_noticed_within_five_seconds(
             assert time.monotonic() - began < 7.0
             proxy.heal()
             each.up_again()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["amqps", "rediss"])
+def test_over_tls(scheme: str, rabbit: RabbitServer) -> None:
+    """Large messages as well, of which TLS has decrypted more than has been read; and nobody without a certificate."""
+    largest = bytes(MAX_MESSAGE_BYTES)
+    with contextlib.ExitStack() as stack:
+        if scheme == "amqps":
+            url, authority = rabbit.tls_url.partition("?")[0], {"ca_certs": str(rabbit.certificate)}
+        else:
+            server = stack.enter_context(RedisServer(tls=True))
+            url, authority = server.url.partition("?")[0], {"ssl_ca_certs": str(server.certificate)}
+        one = KombuBroker(f"kombu+{url}", connection_options={"ssl": authority})
+        with opened_threads(one) as each:
+            each.hear_of("a")
+            for number in range(300):
+                one.publish("a", b"%d" % number)
+            for _ in range(5):
+                one.publish("a", largest)
+            each.wait(lambda heard: len(heard.payloads("a")) == 305 and heard.accepted_count == 305, timeout=30.0)
+            assert each.heard.payloads("a")[300:] == [largest] * 5
+        with opened_threads(KombuBroker(f"kombu+{url}")) as each:
+            each.away("CERTIFICATE_VERIFY_FAILED" if scheme == "amqps" else "certificate verify failed")
+
+
+@pytest.mark.long
+def test_the_master_that_sentinels_name() -> None:
+    with Sentinels(password="secret") as group:
+        url = "kombu+" + ";".join(f"sentinel://:secret@127.0.0.1:{sentinel.port}" for sentinel in group.sentinels)
+        one = KombuBroker(url, connection_options={"transport_options": {"master_name": group.service}})
+        with opened_threads(one) as each:
+            each.hear_of("a")
+            each.echoed("a", b"1")
+            old = group.master
+            old.kill()
+            wait_for(lambda: group.master is not old, "a new master")
+            each.up_again()
+            each.wait(lambda heard: heard.state is State.UP)
+            each.echoed("a", b"2")
