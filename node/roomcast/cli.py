@@ -35,6 +35,10 @@ from roomcast_emitter.environment import BROKER_VARIABLE, CLUSTER_VARIABLE
 GC_THRESHOLDS = (50_000, 20, 50)
 # Connections that wait to be accepted: a burst of reconnecting clients must not see refusals.
 BACKLOG = 4_096
+# Seconds for which an idle connection is kept for the next request: longer than balancers keep theirs (nginx and others
+# 60 s). Whoever sends must be the first to close; otherwise a request now and then meets a connection that is just
+# being closed, and nobody knows whether it was taken.
+KEEP_ALIVE = 75
 # What an application's server is set to unless it says otherwise.
 DEFAULTS = Settings()
 
@@ -222,6 +226,7 @@ def run(arguments: argparse.Namespace) -> int:
         ssl_keyfile=arguments.ssl_keyfile,
         forwarded_allow_ips=arguments.forwarded_allow_ips,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
         server_header=False,
     )
     raise_open_files()

@@ -86,9 +86,10 @@ def test_a_node_is_killed_and_its_clients_go_on_elsewhere(front: Front) -> None:
     nothing_secret(*front.balancers)
 
 
-def test_all_nodes_are_restarted_one_after_another_under_traffic(front: Front) -> None:
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_all_nodes_are_restarted_one_after_another_under_traffic(front: Front, count: int) -> None:
     before = [len(balancer.answered()) for balancer in front.balancers]
-    with front.traffic(FEW) as (crowd, ticker):
+    with front.traffic(count) as (crowd, ticker):
         rolling = Rolling(front.nodes, front.haproxy, crowd, ticker)
         rolling.round()
         rolling.judge()

@@ -43,6 +43,7 @@ def test_metrics_and_settings_that_are_named_exist() -> None:
 
 def test_the_numbers_of_the_process_are_those_of_the_code() -> None:
     assert f"{cli.BACKLOG:,} connections" in TEXT
+    assert f"are kept for {cli.KEEP_ALIVE} s" in TEXT
     assert f"gc.set_threshold({cli.GC_THRESHOLDS[0]:_}, {cli.GC_THRESHOLDS[1]}, {cli.GC_THRESHOLDS[2]})" in TEXT
     options = set(re.findall(r"`(--[a-z-]+)", TEXT)) - {"--workers"}
     known = {option for action in _run_parser()._actions for option in action.option_strings}

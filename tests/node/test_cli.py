@@ -75,6 +75,7 @@ def test_settings_for_production(fake_server: list[tuple[Any, ...]], tmp_path: P
     config, metrics, *_ = fake_server[0]
     assert metrics == ("127.0.0.1", 9000)
     assert (config.backlog, config.server_header, config.access_log) == (cli.BACKLOG, False, False)
+    assert config.timeout_keep_alive == cli.KEEP_ALIVE
     assert config.ws == "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol"
     assert gc.get_threshold() == cli.GC_THRESHOLDS
     assert sys.path[0] == str(tmp_path)

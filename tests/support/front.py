@@ -53,7 +53,7 @@ class Front:
         ]
 
     def until_all_are_served(self) -> None:
-        """Start what does not run, and wait until both balancers send new sessions to every node; nobody else is there."""
+        """Start what does not run, and wait until both balancers send new sessions to every node. For who is alone."""
         self.nodes.repair()
         for balancer in self.balancers:
             wait_for(partial(_serves, balancer, set(TAGS)), balancer.log, 3 * PATIENCE)
