@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
 from roomcast_brokers.backends.kombu.ends import CHECK, STALL, Delivered, Event, Intake
+from roomcast_brokers.backends.kombu.link import translated
 from roomcast_brokers.backends.kombu.location import parse
 from roomcast_brokers.backends.kombu.publishing import Publishing
 from roomcast_brokers.backends.kombu.waking import Waker
@@ -63,11 +65,12 @@ class KombuBroker:
         self._awaited: set[str] = set()  # what was asked for and is not confirmed
         self._told: str | None = None  # why it is not UP although it is connected
         self._publishing: Publishing | None = None  # while UP
+        self._up_since = inf  # in this life of the connections
         self._thread: threading.Thread | None = None
         self._waker: Waker | None = None  # once it is open
         self._reset = False
         self._closed = False  # or about to be
-        self._close_by = float("inf")
+        self._close_by = inf
 
     @property
     def traits(self) -> Traits:
@@ -140,14 +143,14 @@ class KombuBroker:
         attempt = 0
         try:
             while not self._closed:
-                began = monotonic()
+                self._up_since = inf
                 try:
                     self._live(listener, waker, attempt)
                 except Exception as error:  # noqa: BLE001 - of the listener, or ours: or else nobody would wake this node
                     _report(error)
                     listener.changed(State.CONNECTING, BrokerUnreachableError("something failed that should not"))
                 attempt += 1
-                if monotonic() - began >= STEADY:
+                if monotonic() - self._up_since >= STEADY:
                     retries = delays()
                 self._pause(waker, next(retries))
         finally:
@@ -171,7 +174,8 @@ class KombuBroker:
             outlet.connect()
             intake.connect()
             publishing = Publishing(outlet, waker.wake)
-            waker.watch(intake.descriptor)
+            with translated():  # the descriptor may be closed already
+                waker.watch(intake.descriptor)
             self._serve(listener, waker, intake, publishing)
             farewell = True
         except BrokerUnreachableError as error:
@@ -258,6 +262,7 @@ class KombuBroker:
         elif publishing.obstacle is None:
             with self._lock:
                 self._publishing = publishing
+            self._up_since = monotonic()
             listener.changed(State.UP, None)
         elif waited > CHECK and publishing.obstacle != self._told:
             self._told = publishing.obstacle

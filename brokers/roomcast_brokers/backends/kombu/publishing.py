@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Final
 
 from roomcast_brokers.backends.kombu.ends import CHECK, Outlet
+from roomcast_brokers.backends.kombu.link import translated
 from roomcast_brokers.backends.kombu.waking import Waker
 from roomcast_brokers.batches import Message
 from roomcast_brokers.errors import BrokerUnreachableError
@@ -77,8 +78,9 @@ class Publishing:
 
     def _run(self) -> None:
         outlet = self._outlet
-        self._waker.watch(outlet.descriptor)
         try:
+            with translated():  # the descriptor may be closed already
+                self._waker.watch(outlet.descriptor)
             self._publish(outlet)
         except BrokerUnreachableError as error:
             self.failure = error

@@ -31,12 +31,13 @@ class Waker:
                 pass  # it was closed: nobody waits any more
 
     def watch(self, descriptor: int | None) -> None:
-        """Wait for this one as well from now on, and for no other."""
+        """Wait for this one as well from now on, and for no other. Raises ValueError or OSError if it is closed."""
         if self._watched is not None:
             self._selector.unregister(self._watched)
-        self._watched = descriptor
+            self._watched = None
         if descriptor is not None:
             self._selector.register(descriptor, selectors.EVENT_READ)
+            self._watched = descriptor
 
     def wait(self, timeout: float) -> None:
         """Return when something may have happened, or after ``timeout`` seconds."""

@@ -130,6 +130,17 @@ def test_a_break_of_either_is_a_break_of_both(world: PlayedWorld, which: str, de
         each.echoed("a", b"again")
 
 
+def test_a_connection_that_ends_as_soon_as_it_is_made(world: PlayedWorld) -> None:
+    def prepare(end: PlayedEnd) -> None:
+        if isinstance(end, PlayedIntake) and len(world.intakes) == 1:
+            end.close(farewell=False)
+
+    world.prepare = prepare
+    with opened_threads(KombuBroker(URL)) as each:
+        each.up()
+        assert each.heard.states == [State.CONNECTING, State.UP]
+
+
 def test_nothing_of_before_a_break_is_accepted_after_it(world: PlayedWorld) -> None:
     world.accepts = False
     one = KombuBroker(URL)

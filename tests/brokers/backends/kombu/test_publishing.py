@@ -108,6 +108,14 @@ def test_the_first_failure_is_the_end(method: str, monkeypatch: pytest.MonkeyPat
     scene.publishing.end(farewell=True, timeout=5.0)
 
 
+def test_a_connection_that_ends_before_the_thread_begins() -> None:
+    outlet = PlayedOutlet(PlayedWorld())
+    outlet.close(farewell=False)
+    one = Publishing(outlet, Told())
+    wait_for(lambda: one.failure, "that it is known")
+    one.end(farewell=False, timeout=5.0)
+
+
 def test_a_fault_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     scene = Scene()

@@ -43,6 +43,8 @@ def test_a_descriptor_that_becomes_readable() -> None:
         assert not waited(waker, 0.01)
         fourth.send(b"x")
         assert waited(waker)
+        with pytest.raises((ValueError, OSError)):
+            waker.watch(-1)
         waker.watch(None)
         assert not waited(waker, 0.01)
         waker.close()
