@@ -67,7 +67,6 @@ def check_nothing_lost(losses: dict[FaultNode, Loss]) -> None:
     assert all(loss.missing == loss.lost == loss.dropped == 0 for loss in losses.values()), losses
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("restarts", [1, pytest.param(FULL, marks=pytest.mark.faults)])
 async def test_restarts(kafka: KafkaServer, restarts: int, results: Results) -> None:
     chance = random.Random(restarts)
@@ -86,7 +85,6 @@ async def test_restarts(kafka: KafkaServer, restarts: int, results: Results) -> 
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
 async def test_it_stands_still(kafka: KafkaServer, results: Results) -> None:
     async with played(kafka) as (referee, _):
         kafka.suspend()
@@ -101,7 +99,6 @@ async def test_it_stands_still(kafka: KafkaServer, results: Results) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
 async def test_the_topic_gets_more_partitions(kafka: KafkaServer, results: Results) -> None:
     async with played(kafka) as (referee, topic):
         await asyncio.to_thread(kafka.add_partitions, topic, MORE)
@@ -114,7 +111,6 @@ async def test_the_topic_gets_more_partitions(kafka: KafkaServer, results: Resul
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("maker", ["who deleted it", "the nodes"])
 @pytest.mark.parametrize("frozen", [False, True])
 async def test_the_topic_is_deleted(kafka: KafkaServer, maker: str, frozen: bool, results: Results) -> None:

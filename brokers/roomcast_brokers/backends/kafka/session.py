@@ -1,7 +1,8 @@
 """All that there is between a broker and Kafka from one break to the next: it is made and ended as one.
 
-Four connections and more, and three threads beside the broker's: the producer's, the reader's and the watcher's. None
-of them is mended: whatever happens to one of them ends the session, and its owner makes another.
+A producer, a consumer and a client that asks, each with its connections, and five threads beside the broker's: each of
+these has one, and the reader and the watcher have one of ours. kafka-python mends connections by itself, and nothing is
+lost by that. Whatever it cannot mend ends the session, and its owner makes another.
 """
 
 from __future__ import annotations
