@@ -20,7 +20,7 @@ LONGEST_FUNCTION, TARGET_FUNCTION = 60, 35
 
 # One letter of each is in brackets, so that this file does not find itself.
 # What nginx writes in its container, where nothing else can be written to, is no path of the machine it was made on.
-MACHINE_PATHS = re.compile(r"(?<![\w./:-])/(?:[h]ome|[r]oot|[w]ork|[f]arm|[t]mp(?!/nginx[.-])|[U]sers)/")
+MACHINE_PATHS = re.compile(r"(?<![\w./:-])/(?:[h]ome|[r]oot|[w]ork|[f]arm|[t]mp(?!/nginx)|[U]sers)/")
 REGISTRY_HOSTS = re.compile(
     r"registry\.[n]pmjs\.org|registry\.[y]arnpkg\.com|files\.[p]ythonhosted\.org|[p]ypi\.org/simple|[d]eb\.debian\.org"
 )

@@ -27,7 +27,7 @@ HEALTH: Final = "/balancer-health"
 PATH: Final = "/socket.io/"
 TAGS: Final = ("n001", "n002", "n003")
 """Of the nodes that nginx's file names, in its order."""
-TEMPORARY: Final = "/tmp/"  # where the shipped file of nginx writes
+TEMPORARY: Final = "/tmp/nginx"  # where the shipped file of nginx writes
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -159,7 +159,7 @@ class Nginx(Balancer):
         text = replaced(text, "listen 8080", f"listen 127.0.0.1:{self.port}")
         for number, address in enumerate(self.places.addresses, 1):
             text = replaced(text, f"node{number}:8000", f"{address}:{self.places.port}", times=4)
-        text = replaced(text, TEMPORARY, f"{self.folder}/", times=6)
+        text = replaced(text, TEMPORARY, f"{self.folder}/nginx", times=6)
         (self.folder / "nginx.conf").write_text(text)
 
     def command(self) -> list[str]:
