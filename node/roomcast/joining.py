@@ -35,12 +35,15 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
 
 
-def read_surroundings(manager: Any, options: dict[str, Any]) -> tuple[dict[str, Any], BrokerOptions | None, bool]:
+def read_surroundings(
+    server: Any, manager: Any, options: dict[str, Any]
+) -> tuple[dict[str, Any], BrokerOptions | None, bool]:
     """What the environment and a ``client_manager`` say of a server where its options do not: (the options that are
     left, its broker or None, whether its tag is one that nobody has chosen).
     """
-    options = with_broker_of_environment(with_environment(options))
+    options = dict(with_broker_of_environment(options))
     broker = take_broker(manager, options)
+    options = with_environment(options, None if broker is None else server)
     return options, broker, options.get("tag") is None
 
 

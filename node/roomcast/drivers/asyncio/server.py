@@ -55,7 +55,7 @@ class AsyncServer(ServerSurface):
         always_connect = options.pop("always_connect", False)
         engineio_logger = options.pop("engineio_logger", None)
         async_mode = options.pop("async_mode", None)
-        options, broker, random_tag = read_surroundings(client_manager, options)
+        options, broker, random_tag = read_surroundings(self, client_manager, options)
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers

@@ -53,7 +53,7 @@ class Server(ServerSurface):
     ) -> None:  # fmt: skip
         concurrency = concurrency_of(options.pop("async_mode", None))
         handlers, engineio_logger = handler_tasks(options, concurrency), options.pop("engineio_logger", None)
-        options, broker, random_tag = read_surroundings(client_manager, options)
+        options, broker, random_tag = read_surroundings(self, client_manager, options)
         super().__init__(logger, serializer, json, async_handlers, always_connect, namespaces, options)
         runtime = Runtime(self.node.engine, self.counters, self.logger, concurrency, handlers, self.node)
         self.runtime = runtime
