@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeVar, overload
 
+from roomcast.core.cluster_calls import ClusterCalls
 from roomcast.core.cluster_view import ClusterView
 from roomcast.core.contract import Serving
 from roomcast.core.handlers import HandlerTable
@@ -192,6 +193,11 @@ class ServerSurface(Serving):
 
     # --- what waits, without the waiting ------------------------------------------------------------------------------
 
+    def _calls(self, ignore_queue: bool) -> ClusterCalls | None:
+        """What reaches the cluster; None for this node alone."""
+        calls: ClusterCalls | None = None if self.bus is None or ignore_queue else self.bus.calls
+        return calls
+
     def _ask(
         self, event: str, data: Any, answer: Any, target: Any, namespace: str | None, timeout: float | None,
         ignore_queue: bool,
@@ -201,18 +207,16 @@ class ServerSurface(Serving):
             raise ValueError("Cannot use call() to broadcast.")
         if not self.async_handlers:
             raise RuntimeError("Cannot use call() when async_handlers is False.")
-        if self.bus is None or ignore_queue:
+        calls = self._calls(ignore_queue)
+        if calls is None:
             return self.node.ask(event, data, answer, target, namespace or "/", timeout)
-        asked: tuple[Question, Any] = self.bus.cluster.calls.ask(
-            event, data, answer, target, None, namespace or "/", timeout
-        )
-        return asked
+        return calls.ask(event, data, answer, target, None, namespace or "/", timeout)
 
     def _disconnect(self, sid: str, namespace: str | None, ignore_queue: bool, close: bool) -> Any:
         """Disconnect a client, wherever it is; returns work."""
         if self.verbose:
             self.logger.info("Disconnecting %s [%s]", sid, namespace or "/")
-        calls = None if self.bus is None or ignore_queue else self.bus.cluster.calls
+        calls = self._calls(ignore_queue)
         if calls is not None and calls.disconnect(sid, namespace or "/", close):
             return None
         return self.node.disconnect(sid, namespace or "/", close)

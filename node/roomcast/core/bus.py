@@ -16,6 +16,7 @@ from roomcast_brokers.contracts import PublishesBatches, State
 from roomcast_brokers.errors import BrokerUnreachableError
 
 if TYPE_CHECKING:
+    from roomcast.core.cluster_calls import ClusterCalls
     from roomcast.core.node import Node
 
 logger = logging.getLogger("roomcast.cluster")
@@ -42,8 +43,14 @@ class BusSurface:
         self._counters = node.counters.cluster
         self._unreachable = False
         self._used = False
+        self._ended = False
         self._publish_batch: Callable[[Sequence[tuple[str, bytes]]], None] | None = None
         self.cluster = self._make_cluster()
+
+    @property
+    def calls(self) -> ClusterCalls | None:
+        """What reaches the cluster; None from the end to the next start, when nothing would be answered, or end."""
+        return None if self._ended else self.cluster.calls
 
     def renew(self, broker: Any) -> None:
         """A start, with that broker: the cluster is new unless this is the first; who wants to hear of gaps hears of
@@ -54,7 +61,13 @@ class BusSurface:
             self.cluster = self._make_cluster()
             self.cluster.confessions.on_gap = hooks
         self._used = True
+        self._ended = False
         self._publish_batch = broker.publish_batch if isinstance(broker, PublishesBatches) else None
+
+    def ends(self) -> None:
+        """The broker is closed: ends for good what waits for other nodes."""
+        self._ended = True
+        self.cluster.changed(State.CLOSED)
 
     def hand_over(self, broker: Any) -> None:
         """Give the broker what the cluster has ready, in order."""

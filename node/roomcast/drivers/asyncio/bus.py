@@ -77,7 +77,7 @@ class Bus(BusSurface):
         try:
             await broker.close()
         finally:  # also if the wait is cancelled: a cluster that is not closed has something due for ever
-            self.cluster.changed(State.CLOSED)
+            self.ends()
             self._runtime = None
 
     async def _flushed(self, runtime: Runtime) -> None:

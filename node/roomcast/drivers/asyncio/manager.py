@@ -23,7 +23,7 @@ class AsyncManager(ManagerSurface):
         if bus is None:
             return None
         self.server.runtime.look_at_clock()
-        calls: ClusterCalls = bus.cluster.calls
+        calls: ClusterCalls | None = bus.calls
         return calls
 
     async def emit(
@@ -41,19 +41,17 @@ class AsyncManager(ManagerSurface):
         if server.verbose:
             to_whom = "all" if target is None else target
             server.logger.info('emitting event "%s" to %s [%s]', event, to_whom, namespace)
-        bus = None if ignore_queue else server.bus
-        if bus is not None:
-            server.runtime.look_at_clock()
+        calls = None if ignore_queue else self._calls
         if callback is not None:
-            if bus is None:
+            if calls is None:
                 _, work = server.node.emit_with_ack(event, data, callback, target, skip_sid, namespace)
             else:
-                work = bus.cluster.calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
+                work = calls.emit_with_callback(event, data, callback, target, skip_sid, namespace)
             server.runtime.do(work)
-        elif bus is None:
+        elif calls is None:
             server.node.emit(event, data, target, skip_sid, namespace, volatile)
         else:
-            bus.cluster.calls.emit(event, data, target, skip_sid, namespace, volatile)
+            calls.emit(event, data, target, skip_sid, namespace, volatile)
 
     async def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         if self.server.verbose:

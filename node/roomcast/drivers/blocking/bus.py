@@ -49,7 +49,7 @@ class Bus(BusSurface):
             self.cluster.on_ready = self._wake
             self.cluster.on_joined = settled.set
             self.cluster.start()
-        broker.open(self)
+            broker.open(self)  # what it tells waits for the end of this turn
         if not settled.wait(HELLO_PATIENCE):
             logger.warning("the broker has not answered yet: this node serves its own clients meanwhile")
 
@@ -65,7 +65,7 @@ class Bus(BusSurface):
             self._broker = None
         broker.close()
         with self._runtime.turn:
-            self.cluster.changed(State.CLOSED)
+            self.ends()
 
     def _flushed(self) -> None:
         """Wait until nothing waits to be handed over, as long as a broker that is there may take for that."""

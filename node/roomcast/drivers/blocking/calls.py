@@ -97,6 +97,17 @@ class Calls:
         pauses = [pause for each in work.works if (pause := self.do(each)) is not None]
         return max(pauses) if pauses else None
 
+    def do_all_but_departures(self, work: Any) -> list[CallDisconnect]:
+        """As :meth:`do`, but the disconnect handlers are for the caller, who runs them when the turn is over: it wants
+        to go on when they have ended. Where handlers of a client wait for one another, it cannot.
+        """
+        if type(work) is Several:
+            return [call for each in work.works for call in self.do_all_but_departures(each)]
+        if type(work) is CallDisconnect and not self.in_order:
+            return [work]
+        self.do(work)
+        return []
+
     def is_behind(self, client: Any) -> bool:
         """Whether so many of a client's handlers wait or run that nothing more should be read from it. In a turn."""
         return self._waiting.get(client, 0) >= MAX_WAITING
@@ -160,9 +171,10 @@ class Calls:
                 self.do(self._node.connect_done(work.socket, result, error))
 
     def _call_disconnect(self, work: CallDisconnect) -> None:
-        self.pool.put(partial(self._run_disconnect, work), work.socket.client if self.in_order else None)
+        self.pool.put(partial(self.run_disconnect, work), work.socket.client if self.in_order else None)
 
-    def _run_disconnect(self, work: CallDisconnect) -> None:
+    def run_disconnect(self, work: CallDisconnect) -> None:
+        """Call a disconnect handler, here; outside of turns."""
         _, error = attempt(work.call.fn, work.args)
         if error is not None:
             self.failed("disconnect", error, f"the disconnect handler of {work.socket.namespace.name!r}")

@@ -10,7 +10,7 @@ from roomcast.core.bare import BareServer, BareSession, EngineView
 from roomcast.core.handlers import Call
 from roomcast.core.options import read_options
 from roomcast.drivers.blocking.calls import attempt
-from roomcast.drivers.blocking.concurrency import Event
+from roomcast.drivers.blocking.concurrency import Concurrency, Event
 from roomcast.drivers.blocking.modes import concurrency_of
 from roomcast.drivers.blocking.runtime import Runtime, handler_tasks
 from roomcast.drivers.blocking.wsgi import Body, StartResponse, serve_request
@@ -53,7 +53,7 @@ class EngineServer(BareServer):
     Options are the Engine.IO ones of :class:`Server`.
     """
 
-    def __init__(self, logger: bool | Any = False, async_mode: str | None = None, **options: Any) -> None:
+    def __init__(self, logger: bool | Any = False, async_mode: str | Concurrency | None = None, **options: Any) -> None:
         concurrency = concurrency_of(async_mode)
         handlers = handler_tasks(options, concurrency)
         super().__init__(logger, read_options(with_environment(options)))

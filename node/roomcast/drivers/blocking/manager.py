@@ -16,7 +16,7 @@ class Manager(ManagerSurface):
     def _calls(self, ignore_queue: bool = False) -> ClusterCalls | None:
         """What reaches the cluster; None for a server that stands alone. In a turn."""
         bus = None if ignore_queue else self.server.bus
-        calls: ClusterCalls | None = None if bus is None else bus.cluster.calls
+        calls: ClusterCalls | None = None if bus is None else bus.calls
         return calls
 
     def _log(self, text: str, *values: Any) -> None:
@@ -42,6 +42,7 @@ class Manager(ManagerSurface):
     def enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         self._log("%s is entering room %s [%s]", sid, room, namespace)
         server = self.server
+        server.runtime.awaken()  # or nobody would keep the time
         with server.runtime.turn:
             calls = self._calls()
             if calls is None:

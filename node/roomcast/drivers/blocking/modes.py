@@ -32,11 +32,13 @@ MODES = {
 }
 
 
-def concurrency_of(async_mode: str | None) -> Concurrency:
-    """The record of a mode; None: of the one in force.
+def concurrency_of(async_mode: str | Concurrency | None) -> Concurrency:
+    """The record of a mode; None: of the one in force. A record is taken as it is.
 
     Raises :class:`SettingsError` (a ValueError) for a name that does not exist, and for a library that is missing.
     """
+    if isinstance(async_mode, Concurrency):
+        return async_mode
     name = in_force() if async_mode is None else async_mode
     mode = MODES.get(name)
     if mode is None:
@@ -64,7 +66,8 @@ def in_force() -> str:
 
 def check_broker(async_mode: str) -> None:
     """Raise SettingsError where a broker could not work: its connection must not stop all greenlets while it waits."""
-    library = MODES[async_mode].library
+    mode = MODES.get(async_mode)
+    library = "" if mode is None else mode.library
     if library and not patched(library) and not (async_mode == "gevent_uwsgi" and _uwsgi_patches()):
         raise SettingsError(
             f"a broker under async_mode {async_mode!r} needs the sockets of {library}: call {PATCH[library]} before "

@@ -96,7 +96,7 @@ class Poller:
     def run(self) -> None:
         """Watch until :meth:`close`."""
         while not self._closed:
-            ready = self._selector.select()
+            ready = self._wait()
             with self._runtime.turn:
                 for key, mask in ready:
                     if key.data is None:
@@ -105,6 +105,12 @@ class Poller:
                         self._call(key.data, mask)
         with self._runtime.turn:
             self._let_go()
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        try:
+            return self._selector.select()
+        except OSError:  # one was closed meanwhile, which not every selector takes; it is not registered any more
+            return []
 
     def _call(self, connection: Any, mask: int) -> None:
         """Tell one connection; it may have been closed since it was found ready."""

@@ -114,6 +114,7 @@ class Server(ServerSurface):
         timeout: float | None = 60, ignore_queue: bool = False,
     ) -> Any:  # fmt: skip
         answer, target = self.make_answer(), chosen_target(to, sid)
+        self.runtime.awaken()  # or nobody would keep the time
         with self.runtime.turn:
             question, work = self._ask(event, data, answer, target, namespace, timeout, ignore_queue)
             self.runtime.do(work)
@@ -154,7 +155,9 @@ class Server(ServerSurface):
         self, sid: str, namespace: str | None = None, ignore_queue: bool = False, close: bool = False
     ) -> None:
         with self.runtime.turn:
-            self.runtime.do(self._disconnect(sid, namespace, ignore_queue, close))
+            departures = self.runtime.do_all_but_departures(self._disconnect(sid, namespace, ignore_queue, close))
+        for departure in departures:
+            self.runtime.run_disconnect(departure)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
