@@ -114,6 +114,12 @@ class Balancer(Process):
     def _count(self, pattern: str) -> int:
         return len(re.findall(pattern, self.written()))
 
+    def close(self) -> None:
+        """End it with its workers: those of a master that is killed stay behind."""
+        if self.running:
+            self.stop()
+        super().close()
+
 
 class HAProxy(Balancer):
     """HAProxy as the container runs it: a master, which at a reload starts a new worker."""
@@ -158,7 +164,7 @@ class Nginx(Balancer):
         text = (LOADBALANCER / "nginx" / "nginx.conf").read_text()
         text = replaced(text, "listen 8080", f"listen 127.0.0.1:{self.port}")
         for number, address in enumerate(self.places.addresses, 1):
-            text = replaced(text, f"node{number}:8000", f"{address}:{self.places.port}", times=4)
+            text = replaced(text, f"node{number}:8000", f"{address}:{self.places.port}", times=5)
         text = replaced(text, TEMPORARY, f"{self.folder}/nginx", times=6)
         (self.folder / "nginx.conf").write_text(text)
 

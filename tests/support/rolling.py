@@ -55,12 +55,13 @@ class Rolling:
         that was told to stop has arrived; what it missed, it missed while it knew that it was away.
         """
         verdict = Verdict(self._crowd.report())
-        assert verdict.server_errors() == {}
-        assert verdict.troubles(but="disconnect") == []
+        errors, troubles = verdict.server_errors(), verdict.troubles(but="disconnect")
+        assert errors == [], errors
+        assert troubles == [], troubles
         for report, leavings in zip(verdict.reports, verdict.leavings(), strict=True):
             assert leavings <= self._restarts, f"{report.history}"
-        words = [
-            (name, verdict.reports[number].words.get(name)) for name, there in self._owed.items() for number in there
-        ]
-        assert [(name, heard) for name, heard in words if heard != list(range(WORDS))] == []
+        reports = verdict.reports
+        words = [(name, reports[number].words.get(name)) for name, there in self._owed.items() for number in there]
+        lost = [(name, heard) for name, heard in words if heard != list(range(WORDS))]
+        assert lost == [], lost
         return verdict

@@ -33,10 +33,14 @@ class Verdict:
         ]
         return found
 
-    def server_errors(self) -> Counter[int]:
-        """The HTTP statuses from 500 that clients have seen."""
-        statuses = (each.status for report in self.reports for each in report.history)
-        return Counter(status for status in statuses if status is not None and status >= 500)
+    def server_errors(self) -> list[str]:
+        """Everything that had to do with an HTTP status from 500."""
+        return [
+            f"{report.group}: {each.what} on {each.tag} at {each.at:.3f}: {each.more}"
+            for report in self.reports
+            for each in report.history
+            if each.status is not None and each.status >= 500
+        ]
 
     def missed(self) -> int:
         """Ticks that clients have missed, altogether."""
