@@ -12,7 +12,7 @@ from roomcast.drivers.blocking.runtime import Runtime
 from roomcast.drivers.blocking.server import Server
 from roomcast.drivers.blocking.websocket import WebSocketConnection
 from roomcast.drivers.blocking.wsgi import WSGIApp
-from roomcast.engineio.admission import Refusal
+from roomcast.engineio.admission import Handshake, Refusal
 from roomcast.websocket.frames import CLOSE, PING, TEXT, split_frames
 from roomcast.websocket.handshake import Accepted, accept
 from tests.support.masked import masked_frame
@@ -20,6 +20,10 @@ from tests.support.played_tasks import PlayedSocket, PlayedTask, PlayedTasks
 from tests.support.wsgi_requests import HANDSHAKE_HEADERS, Answer, environ_of, respond_to
 
 END_OF_HEAD = b"\r\n\r\n"
+
+
+class TurnedAwayError(Exception):
+    """The server takes no sessions now."""
 
 
 class PlayedServer:
@@ -80,6 +84,8 @@ class PlayedPoller:
     def __init__(self, server: Played) -> None:
         self.server = server
         self.opened = server.request("GET", "EIO=4&transport=polling")
+        if self.opened.status == 503:
+            raise TurnedAwayError
         assert self.opened.status == 200, self.opened
         self.told = msgspec.json.decode(self.opened.body[1:])
         self.sid: str = self.told["sid"]
@@ -119,7 +125,7 @@ class PlayedWebSocket:
         self.closed_with: bytes | None = None
         """The payload of the server's close frame."""
         self.pings = 0
-        ours, self.sock = PlayedSocket.pair(capacity)
+        ours, self.sock = PlayedSocket.pair(capacity, server.tasks.point)
         self._coming = bytearray()
         self._packets: deque[str | bytes] = deque()
         self.connection = self._upgrade(f"EIO=4&transport=websocket{query}", ours)
@@ -131,6 +137,8 @@ class PlayedWebSocket:
         request = read_request(environ_of("GET", query, **HANDSHAKE_HEADERS), upgrade=True)
         with runtime.turn:
             outcome = runtime.engine.admit(request, upgrade=True)
+            if isinstance(outcome, Handshake) and runtime.engine.busy(request, runtime.engine.now) is not None:
+                raise TurnedAwayError
             assert not isinstance(outcome, Refusal), outcome
             answer = accept(request.method, request.http_version, request.header)
             assert isinstance(answer, Accepted)

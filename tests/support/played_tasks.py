@@ -25,6 +25,14 @@ Ready = Callable[[], object]
 Choice = Callable[[Sequence["PlayedTask"]], "PlayedTask"]
 
 
+def always() -> bool:
+    return True
+
+
+def never() -> bool:
+    return False
+
+
 class Deadlock(AssertionError):
     """Somebody waits, and nobody can go on."""
 
@@ -56,9 +64,6 @@ class PlayedTask:
     def go_on(self) -> None:
         """Let it run until it waits for something; in the test's own greenlet."""
         self._greenlet.switch()
-
-    def may_go_on(self, now: float) -> bool:
-        return (self.due is not None and self.due <= now) or bool(self.ready())
 
     def join(self, timeout: float | None = None) -> None:
         self._tasks.pause(lambda: self.ended, timeout)
@@ -127,7 +132,7 @@ class PlayedTasks:
 
     def others(self) -> None:
         """Let all run until each waits for something that does not come; no time passes."""
-        while able := [task for task in self.tasks if task.may_go_on(self.now)]:
+        while able := self._able():
             self._go_on(self._choose(able))
 
     def point(self) -> None:
@@ -159,10 +164,20 @@ class PlayedTasks:
         if self.errors:
             raise self.errors[0]
 
+    def _able(self) -> list[PlayedTask]:
+        """Those that can go on now. Asked at every step, so the two answers that need no question come first."""
+        now = self.now
+        return [
+            task
+            for task in self.tasks
+            if task.ready is always
+            or (task.due is not None and task.due <= now)
+            or (task.ready is not never and task.ready())
+        ]
+
     def _others(self, ready: Ready, due: float | None) -> None:
         while not ready() and (due is None or self.now < due):
-            able = [task for task in self.tasks if task.may_go_on(self.now)]
-            if able:
+            if able := self._able():
                 self._go_on(self._choose(able))
                 continue
             times = [task.due for task in self.tasks if task.due is not None]
@@ -232,9 +247,11 @@ class PlayedEvent:
 
     def set(self) -> None:
         self._set = True
+        self._tasks.point()
 
     def clear(self) -> None:
         self._set = False
+        self._tasks.point()
 
     def is_set(self) -> bool:
         return self._set
@@ -252,6 +269,7 @@ class PlayedQueue:
 
     def put(self, item: Any, /) -> None:
         self._items.append(item)
+        self._tasks.point()
 
     def get(self) -> Any:
         self._tasks.pause(lambda: self._items)
@@ -261,18 +279,19 @@ class PlayedQueue:
 class PlayedSocket:
     """One end of a connection without a kernel: takes ``capacity`` bytes that the other has not read.
 
-    ``broken`` makes every use of it fail, as one whose peer has reset it.
+    ``broken`` makes every use of it fail, as one whose peer has reset it. ``point`` is called before each use.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, point: Callable[[], object]) -> None:
         self.capacity = capacity
+        self._point = point
         self.peer: PlayedSocket
         self.coming = bytearray()
         self.ended = self.closed = self.broken = False
 
     @classmethod
-    def pair(cls, capacity: int = 1_000_000) -> tuple[PlayedSocket, PlayedSocket]:
-        one, other = cls(capacity), cls(capacity)
+    def pair(cls, capacity: int = 1_000_000, point: Callable[[], object] = always) -> tuple[PlayedSocket, PlayedSocket]:
+        one, other = cls(capacity, point), cls(capacity, point)
         one.peer, other.peer = other, one
         return one, other
 
@@ -314,6 +333,7 @@ class PlayedSocket:
         return self.broken or self.peer.closed or len(self.peer.coming) < self.capacity
 
     def _check(self) -> None:
+        self._point()
         assert not self.closed
         if self.broken:
             raise ConnectionResetError
@@ -356,11 +376,3 @@ class PlayedSelector(selectors.BaseSelector):
             if mask & key.events:
                 found.append((key, mask & key.events))
         return found
-
-
-def always() -> bool:
-    return True
-
-
-def never() -> bool:
-    return False
