@@ -120,7 +120,8 @@ def parse(
 
 
 def _connection(urls: list[str], options: Mapping[str, Any], beating: bool) -> Connection:
-    connection = Connection(urls, **options)
+    # kombu writes into what it is given: the host of one URL would be that of all others.
+    connection = Connection(urls, **{key: dict(of) if isinstance(of, dict) else of for key, of in options.items()})
     if not beating:
         connection.heartbeat = 0
     return connection

@@ -145,7 +145,8 @@ class RoutedOutlet:
 
     def accepted(self) -> int:
         with translated():
-            self._link.read(MOST_TAKEN)
+            while not self._link.read(MOST_TAKEN):
+                pass  # there are not more than messages
         if self._refused:
             raise BrokerUnreachableError("the broker refused a message")
         count = self._confirms.take()

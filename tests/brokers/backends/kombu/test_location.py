@@ -52,6 +52,16 @@ def test_tls_verifies() -> None:
     assert connection("kombu+amqp://there", connection_options={"ssl": True}).ssl is True
 
 
+def test_kombu_may_write_into_its_options() -> None:
+    one = parse("kombu+amqps://there", connection_options={"transport_options": {"read_timeout": 4}})
+    made: Any = one.setup().connect()
+    made.ssl["server_hostname"] = "there"
+    made.transport_options.clear()
+    again: Any = one.setup().connect()
+    assert again.ssl == {"server_hostname": None}
+    assert again.transport_options["read_timeout"] == 4
+
+
 def test_redis_and_what_nobody_may_change_there() -> None:
     options = {"fanout_patterns": False, "health_check_interval": 0, "retry_on_timeout": True, "socket_timeout": 9}
     made = connection("kombu+redis://:secret@there/3", connection_options={"transport_options": options})
