@@ -1,6 +1,6 @@
 """A Socket.IO server for Python that is a cluster from its first line.
 
-The public API is python-socketio's: ``import roomcast as socketio`` runs an existing asyncio application.
+The public API is python-socketio's: ``import roomcast as socketio`` runs an existing application.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from roomcast.drivers.asyncio.asgi import ASGIApp
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.server import AsyncServer
+from roomcast.drivers.blocking.manager import Manager
+from roomcast.drivers.blocking.namespace import Namespace
+from roomcast.drivers.blocking.server import Server
+from roomcast.drivers.blocking.wsgi import Middleware, WSGIApp
 from roomcast.managers import (
     AsyncAioPikaManager,
     AsyncKafkaManager,
@@ -34,7 +38,12 @@ __all__ = [
     "AsyncZmqManager",
     "KafkaManager",
     "KombuManager",
+    "Manager",
+    "Middleware",
+    "Namespace",
     "RedisManager",
+    "Server",
+    "WSGIApp",
     "ZmqManager",
     "exceptions",
 ]
@@ -44,11 +53,6 @@ __version__ = "0.1.0"
 # Names of the same API that are not there yet: an application that asks for one is told so, not merely that it is
 # missing.
 _LATER = {
-    "Server": "the blocking server",
-    "Namespace": "the blocking server",
-    "WSGIApp": "the blocking server",
-    "Middleware": "the blocking server",
-    "Manager": "the blocking server",
     "get_tornado_handler": "the Tornado front",
     "PubSubManager": "python-socketio's queue format",
 }

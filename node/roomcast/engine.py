@@ -1,7 +1,10 @@
-"""Engine.IO by itself; most applications want :class:`roomcast.AsyncServer`."""
+"""Engine.IO by itself, for asyncio and for threads and greenlets; most applications want :class:`roomcast.AsyncServer`
+or :class:`roomcast.Server`.
+"""
 
 from __future__ import annotations
 
 from roomcast.drivers.asyncio.engine_server import EngineServer
+from roomcast.drivers.blocking.engine_server import EngineServer as BlockingEngineServer
 
-__all__ = ["EngineServer"]
+__all__ = ["BlockingEngineServer", "EngineServer"]

@@ -1,10 +1,11 @@
 """The incumbent's managers with a broker (python-api.md 1.10): for a server and, write-only, for who has none.
 
     sio = roomcast.AsyncServer(client_manager=roomcast.AsyncRedisManager("redis://localhost:6379"))
+    sio = roomcast.Server(client_manager=roomcast.RedisManager("redis://localhost:6379"))
     roomcast.RedisManager("redis://localhost:6379", write_only=True).emit("progress", 3, room="job-17")
 
 A manager brings a server the URL of its broker and the name of its cluster (``channel``). What it does is the same
-with every broker, and with ``AsyncServer(broker=…)`` as well. Their arguments are those of the emitter's managers.
+with every broker, and with ``broker=…`` of the server as well. Their arguments are those of the emitter's managers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from roomcast.core.manager import ManagerSurface
 from roomcast.drivers.asyncio.manager import AsyncManager
+from roomcast.drivers.blocking.manager import Manager
 from roomcast_emitter import managers as emitters
 from roomcast_emitter.manager_arguments import (
     URL,
@@ -38,14 +41,14 @@ __all__ = [
 ]
 
 
-class AsyncBrokerManager(ManagerArguments, AsyncManager):
-    """Joins an ``AsyncServer`` to the cluster ``channel`` on its broker.
+class BrokerManager(ManagerArguments, ManagerSurface):
+    """Joins a server to the cluster ``channel`` on its broker.
 
     With ``write_only=True`` it is the emitter's manager of that name, which needs no server. ``logger`` and ``json``
     are the server's where there is one.
     """
 
-    _emitter: ClassVar[type[emitters.WaitingManager]]
+    _emitter: ClassVar[type[emitters.WriteOnlyManager]]
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         """An emitter, if it only writes: that is another class, since it has no clients."""
@@ -64,69 +67,71 @@ class AsyncBrokerManager(ManagerArguments, AsyncManager):
         keys: Keys,
         options: dict[str, Any],
     ) -> None:
-        AsyncManager.__init__(self)
+        ManagerSurface.__init__(self)
         self.channel = channel
         self.broker_url = self._broker_url(url)
         self.broker_options = options
         self.broker_keys = keys
 
 
-class _ServerToCome(emitters.WriteOnlyManager):
-    """The emitter's manager of that name, ``write_only=True``. The one that serves a server comes with ``Server``."""
-
-    def _refusal(self) -> Exception:
-        return NotImplementedError(  # existing programs make this before the Server, which is to come
-            "the blocking Server, which this manager would serve, is not there yet: use AsyncServer with "
-            f"Async{type(self).__name__}, or write_only=True in a process without a server"
-        )
-
-
-class AsyncRedisManager(RedisArguments, AsyncBrokerManager):
+class AsyncRedisManager(RedisArguments, BrokerManager, AsyncManager):
     """Through Redis or Valkey (or Sentinel, or Cluster)."""
 
     name = "aioredis"
     _emitter = emitters.AsyncRedisManager
 
 
-class AsyncKombuManager(KombuArguments, AsyncBrokerManager):
+class AsyncKombuManager(KombuArguments, BrokerManager, AsyncManager):
     """Through whatever kombu speaks that has fanout."""
 
     name = "aiokombu"
     _emitter = emitters.AsyncKombuManager
 
 
-class AsyncKafkaManager(KafkaArguments, AsyncBrokerManager):
+class AsyncKafkaManager(KafkaArguments, BrokerManager, AsyncManager):
     """Through Kafka."""
 
     name = "aiokafka"
     _emitter = emitters.AsyncKafkaManager
 
 
-class AsyncAioPikaManager(AioPikaArguments, AsyncBrokerManager):
+class AsyncAioPikaManager(AioPikaArguments, BrokerManager, AsyncManager):
     """Through RabbitMQ."""
 
     name = "asyncaiopika"
     _emitter = emitters.AsyncAioPikaManager
 
 
-class AsyncZmqManager(ZmqArguments, AsyncBrokerManager):
+class AsyncZmqManager(ZmqArguments, BrokerManager, AsyncManager):
     """Through the embedded broker."""
 
     name = "aiozmq"
     _emitter = emitters.AsyncZmqManager
 
 
-class RedisManager(_ServerToCome, emitters.RedisManager):
+class RedisManager(RedisArguments, BrokerManager, Manager):
     """Through Redis or Valkey (or Sentinel, or Cluster)."""
 
+    name = "redis"
+    _emitter = emitters.RedisManager
 
-class KombuManager(_ServerToCome, emitters.KombuManager):
+
+class KombuManager(KombuArguments, BrokerManager, Manager):
     """Through whatever kombu speaks that has fanout."""
 
+    name = "kombu"
+    _emitter = emitters.KombuManager
 
-class KafkaManager(_ServerToCome, emitters.KafkaManager):
+
+class KafkaManager(KafkaArguments, BrokerManager, Manager):
     """Through Kafka."""
 
+    name = "kafka"
+    _emitter = emitters.KafkaManager
 
-class ZmqManager(_ServerToCome, emitters.ZmqManager):
+
+class ZmqManager(ZmqArguments, BrokerManager, Manager):
     """Through the embedded broker."""
+
+    name = "zmq"
+    _emitter = emitters.ZmqManager

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import roomcast
+from roomcast.errors import SettingsError
 from roomcast.joining import take_broker
 from roomcast_brokers.errors import BrokerURLError
 from roomcast_emitter import managers as emitters
@@ -31,20 +32,26 @@ BUILT = {"redis", "zmq"}
 """Extras whose back ends the tests may count on here."""
 
 
-@pytest.mark.parametrize("kind", ASYNC)
+def broker_of(kind: Any) -> str:
+    """What it joins by default: both colours of one name the same."""
+    return BROKERS["Async" + kind.__name__.removeprefix("Async")]
+
+
+@pytest.mark.parametrize("kind", [*ASYNC, *BLOCKING])
 def test_what_a_manager_brings_its_server(kind: Any) -> None:
     manager = kind()
-    assert isinstance(manager, roomcast.AsyncManager)
+    assert isinstance(manager, roomcast.AsyncManager) is (kind in ASYNC)
+    assert isinstance(manager, roomcast.Manager) is (kind in BLOCKING)
     found = take_broker(manager, {})
     assert found is not None
-    assert (found.url, found.cluster, found.keys) == (BROKERS[kind.__name__], "socketio", None)
+    assert (found.url, found.cluster, found.keys) == (broker_of(kind), "socketio", None)
     assert len(manager.host_id) == 32
     other = take_broker(kind(channel="shop", keys=["secret"]), {"keys": None})
     assert other is not None
     assert (other.cluster, other.keys) == ("shop", ["secret"])
 
 
-@pytest.mark.parametrize("kind", ASYNC)
+@pytest.mark.parametrize("kind", [*ASYNC, *BLOCKING])
 def test_its_arguments_are_those_of_the_emitters(kind: Any) -> None:
     theirs = getattr(emitters, kind.__name__)
     assert inspect.signature(kind) == inspect.signature(theirs)
@@ -60,29 +67,34 @@ def test_options_reach_the_back_end() -> None:
     assert found.options == {"redis_options": {"a": 1}, "service": "shop"}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ASYNC if kind.extra in BUILT])
+@pytest.mark.parametrize("kind", [kind for kind in [*ASYNC, *BLOCKING] if kind.extra in BUILT])
 @pytest.mark.parametrize("arguments", [((), {"write_only": True}), ((None, "shop", True), {})])
 def test_one_that_only_writes_is_an_emitter(kind: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
     given, options = arguments
-    manager = kind(*[BROKERS[kind.__name__] if each is None else each for each in given], **options)
+    manager = kind(*[broker_of(kind) if each is None else each for each in given], **options)
     assert type(manager) is getattr(emitters, kind.__name__)
+    if kind in BLOCKING:
+        manager.emitter.close()
 
 
-@pytest.mark.parametrize("kind", BLOCKING)
-def test_those_for_the_blocking_server_say_that_it_is_to_come(kind: Any) -> None:
-    with pytest.raises(NotImplementedError, match=f"use AsyncServer with Async{kind.__name__}, or write_only=True"):
-        kind()
-    assert inspect.signature(kind) == inspect.signature(getattr(emitters, kind.__name__))
+@pytest.mark.parametrize(
+    ("server", "kind"), [(roomcast.AsyncServer, roomcast.RedisManager), (roomcast.Server, roomcast.AsyncRedisManager)]
+)
+def test_those_of_the_other_colour_are_refused(server: Any, kind: Any) -> None:
+    with pytest.raises(SettingsError, match=f"{kind.__name__} is not for this server"):
+        server(client_manager=kind())
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BLOCKING if kind.extra in BUILT])
-def test_those_that_only_write_need_no_server(kind: Any) -> None:
-    manager = kind(write_only=True)
-    assert isinstance(manager, getattr(emitters, kind.__name__))
-    manager.emitter.close()
+@pytest.mark.parametrize(
+    ("server", "kind"), [(roomcast.Server, roomcast.RedisManager), (roomcast.AsyncServer, roomcast.AsyncRedisManager)]
+)
+def test_a_server_joins_the_cluster_of_its_manager(server: Any, kind: Any) -> None:
+    sio = server(client_manager=kind("redis://localhost:1/", channel="shop"))
+    assert sio.bus.cluster.options.name == "shop"
+    assert sio.manager.server is sio
 
 
-@pytest.mark.parametrize("kind", ASYNC)
+@pytest.mark.parametrize("kind", [*ASYNC, *BLOCKING])
 def test_a_url_of_another_broker_and_wrong_arguments_are_refused(kind: Any) -> None:
     with pytest.raises(BrokerURLError):
         kind("nowhere")

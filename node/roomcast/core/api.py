@@ -14,12 +14,14 @@ from roomcast.core.cluster_calls import ClusterCalls
 from roomcast.core.cluster_view import ClusterView
 from roomcast.core.contract import Serving
 from roomcast.core.handlers import HandlerTable
+from roomcast.core.manager import ManagerSurface
 from roomcast.core.namespaces import NamespaceSurface
 from roomcast.core.node import Node
 from roomcast.core.options import make_codec, read_options
 from roomcast.core.questions import Question
 from roomcast.core.trace import EventTrace
 from roomcast.engineio.environ import Environ
+from roomcast.errors import SettingsError
 from roomcast.socketio.packet import Packet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,6 +61,7 @@ class ServerSurface(Serving):
     reason = Reason
     reserved_events: ClassVar[list[str]] = ["connect", "disconnect"]
     namespace_class: type[NamespaceSurface] = NamespaceSurface
+    manager_class: type[ManagerSurface] = ManagerSurface
 
     def __init__(
         self,
@@ -119,6 +122,17 @@ class ServerSurface(Serving):
     def namespaces(self) -> Any:
         """The namespaces that are accepted without a handler."""
         return self._table.namespaces
+
+    def _take_manager(self, given: Any) -> Any:
+        """The manager of this server: the one that was given, or a plain one. SettingsError for one of the other
+        colour.
+        """
+        manager = self.manager_class() if given is None else given
+        if isinstance(manager, ManagerSurface) and not isinstance(manager, self.manager_class):
+            other, wanted = type(manager).__name__, self.manager_class.__name__
+            raise SettingsError(f"{other} is not for this server, which takes a {wanted}")
+        manager.set_server(self)
+        return manager
 
     def _view_cluster(self) -> None:
         """Let the application ask for the other nodes, once it is known whether there can be any."""

@@ -46,6 +46,7 @@ class AsyncServer(ServerSurface):
     """
 
     namespace_class = AsyncNamespace
+    manager_class = AsyncManager
 
     def __init__(
         self, client_manager: AsyncManager | None = None, logger: bool | Any = False, json: Any = None,
@@ -60,8 +61,7 @@ class AsyncServer(ServerSurface):
         self.runtime = Runtime(self.node.engine, self.counters, self.logger, self.node)
         self.runtime.in_order = not async_handlers
         self.eio = EngineFacade(self.runtime, engineio_logger, async_mode)
-        self.manager = client_manager or AsyncManager()
-        self.manager.set_server(self)
+        self.manager: AsyncManager = self._take_manager(client_manager)
         self.manager_initialized = False
         self.bus = None if broker is None else Bus(self.node, *join(broker, random_tag, make_broker))
         self.runtime.bus = self.bus

@@ -45,6 +45,7 @@ class Server(ServerSurface):
     """
 
     namespace_class = Namespace
+    manager_class = Manager
 
     def __init__(
         self, client_manager: Manager | None = None, logger: bool | Any = False, serializer: Any = "default",
@@ -59,8 +60,7 @@ class Server(ServerSurface):
         self.runtime = runtime
         runtime.in_order, runtime.random_tag = not async_handlers, random_tag
         self.eio = EngineFacade(runtime, engineio_logger)
-        self.manager: Any = client_manager or Manager()
-        self.manager.set_server(self)
+        self.manager: Manager = self._take_manager(client_manager)
         self.manager_initialized = False
         runtime.on_start = self._initialize
         if broker is not None:
@@ -99,9 +99,9 @@ class Server(ServerSurface):
         self, event: str, data: Any = None, to: Any = None, room: Any = None, skip_sid: Any = None,
         namespace: str | None = None, callback: Callback = None, ignore_queue: bool = False, volatile: bool = False,
     ) -> None:  # fmt: skip
-        options = {"callback": callback, "ignore_queue": ignore_queue, "volatile": volatile}
         target, name = chosen_target(to, room), namespace or "/"
-        self.manager.emit(event, data, namespace=name, room=target, skip_sid=skip_sid, **options)
+        more: dict[str, Any] = {"callback": callback, "ignore_queue": ignore_queue, "volatile": volatile}
+        self.manager.emit(event, data, namespace=name, room=target, skip_sid=skip_sid, **more)
 
     def send(
         self, data: Any, to: Any = None, room: Any = None, skip_sid: Any = None, namespace: str | None = None,
