@@ -201,7 +201,7 @@ async def polling_close(endpoint: Endpoint) -> None:
     session = await open_polling(endpoint)
     held = await endpoint.begin("GET", session)
     for _ in range(3):  # a server of threads takes requests side by side: when it has refused these, it holds that one
-        assert (await endpoint.get("nobody")).status == 400
+        assert (await endpoint.get({**session, "sid": "nobody"})).status == 400
     closing = await endpoint.begin("POST", session, "1")
     polled = await held.response()
     assert (polled.status, polled.text) == (200, "6")
