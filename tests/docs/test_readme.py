@@ -32,7 +32,7 @@ STARTS = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the README's files, the current one."""
     monkeypatch.chdir(tmp_path)
-    assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py"}
+    assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py", "kitchen.py"}
     return tmp_path
 
 
@@ -77,6 +77,17 @@ def test_the_order_reaches_every_screen(folder: Path) -> None:
         screen.connect(server.url)
         answer = httpx.post(f"{server.url}/orders", params={"dish": "Soup"}, timeout=PATIENCE, trust_env=False)
         assert answer.json() == "on its way"
+        assert screen.hear("ordered") == ("Soup",)
+
+
+def test_the_order_reaches_every_screen_from_flask_too(folder: Path) -> None:
+    with (
+        running_server("kitchen:app", "gunicorn threads", arguments=["--chdir", str(folder)]) as server,
+        PythonClient("threads") as screen,
+    ):
+        screen.connect(server.url)
+        answer = httpx.post(f"{server.url}/orders/Soup", timeout=PATIENCE, trust_env=False)
+        assert answer.text == "on its way"
         assert screen.hear("ordered") == ("Soup",)
 
 

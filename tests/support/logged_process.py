@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,15 @@ class LoggedProcess:
 
     def output(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def waits_until(self, condition: Callable[[], object]) -> None:
+        """Wait until this is so; it must not end before."""
+        deadline = time.monotonic() + self._patience
+        while not condition():
+            ended = self.process.poll()
+            assert ended is None, f"ended with {ended}:\n{self.output()}"
+            assert time.monotonic() < deadline, f"still not so:\n{self.output()}"
+            time.sleep(LOOK_AGAIN)
 
     def wrote(self, pattern: str) -> re.Match[str]:
         """Wait until it has written this."""

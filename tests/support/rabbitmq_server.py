@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from functools import cache
@@ -90,6 +91,10 @@ class RabbitServer(Process):
         self.spawn(str(programs / "rabbitmq-server"), environment=self._environment())
         wait_for(self.accepts, lambda: f"RabbitMQ does not serve\n{self.log()}", START_TIMEOUT)
 
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has; that takes a second, and more where others use the processors."""
+        self._end(signal.SIGTERM, START_TIMEOUT)
+
     def restart(self) -> None:
         """Kill it and start it again on its port."""
         self.kill()
@@ -145,7 +150,12 @@ class RabbitServer(Process):
         self.rabbitmqctl("close_all_connections", "cut by a test")
 
     def delete_queue(self, name: str) -> None:
-        self.rabbitmqctl("delete_queue", name)
+        """Delete it, unless it has gone meanwhile."""
+        queue = f'rabbit_misc:r(<<"/">>, queue, <<"{name}">>)'
+        self.evaluate(
+            f"case rabbit_amqqueue:lookup({queue}) of {{ok, Q}} -> "
+            "rabbit_amqqueue:delete(Q, false, false, <<>>), ok; _ -> ok end."
+        )
 
     def delete_exchange(self, name: str) -> None:
         resource = f'rabbit_misc:r(<<"/">>, exchange, <<"{name}">>)'

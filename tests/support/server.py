@@ -79,7 +79,7 @@ class ServerProcess:
     def start(self, port: int | None = None) -> None:
         """Start and wait until it listens. Without ``port``: on a free one, another if somebody was quicker."""
         for attempt in range(PORT_ATTEMPTS):
-            self.port = port or _free_port()
+            self.port = port or free_port()
             self._spawn()
             try:
                 return self._wait_until_listening()
@@ -130,7 +130,7 @@ class ServerProcess:
     def _wait_until_listening(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_PATIENCE
-        while not _accepts(self.port):
+        while not accepts(self.port):
             if self._process.poll() is not None:
                 raise ServerFailed(f"{self} ended with status {self._process.returncode}:\n{self.output()}")
             if time.monotonic() > deadline:
@@ -159,14 +159,16 @@ def running_server(
         server.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody has, at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether somebody listens there."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
         return True
     return False

@@ -123,13 +123,13 @@ class Process(ABC):
     def start(self) -> None:
         """Start the server, and return when it answers."""
 
-    def _end(self, sign: signal.Signals) -> None:
+    def _end(self, sign: signal.Signals, patience: float = PATIENCE) -> None:
         if self._process is None:
             return
         self.resume()
         self._process.send_signal(sign)
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -15,9 +15,14 @@ differs = pytest.mark.differs
 exceptions = roomcast.exceptions
 
 TOP = [
+    "Server",
     "AsyncServer",
+    "Namespace",
     "AsyncNamespace",
+    "WSGIApp",
+    "Middleware",
     "ASGIApp",
+    "Manager",
     "AsyncManager",
     "AsyncRedisManager",
     "AsyncAioPikaManager",
@@ -27,7 +32,7 @@ TOP = [
     "ZmqManager",
     "exceptions",
 ]
-LATER = ["Server", "Namespace", "WSGIApp", "Middleware", "Manager", "get_tornado_handler", "PubSubManager"]
+LATER = ["get_tornado_handler", "PubSubManager"]
 
 MODULES = {
     "exceptions": ["SocketIOError", "ConnectionError", "ConnectionRefusedError", "TimeoutError", "BadNamespaceError"],
