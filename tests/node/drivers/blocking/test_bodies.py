@@ -16,6 +16,9 @@ from tests.support.played_server import PlayedServer
 from tests.support.played_tasks import PlayedTasks
 from tests.support.wsgi_requests import environ_of
 
+# Seconds of played time.
+HALF_A_MINUTE = 30.0
+
 LIMIT = 100
 
 
@@ -144,7 +147,7 @@ def test_a_client_that_has_gone_when_its_time_is_over(server: PlayedServer) -> N
         def read(self, size: int) -> bytes:
             client.close()
             theirs.shutdown(socket.SHUT_RDWR)
-            server.tasks.sleep(30.0)
+            server.tasks.sleep(HALF_A_MINUTE)
             return b""
 
     with theirs:

@@ -12,6 +12,10 @@ from roomcast.drivers.blocking.threads import THREADS
 from tests.support.patience import PATIENCE
 from tests.support.played_tasks import PlayedTasks
 
+# Seconds of played time.
+THREE_SECONDS = 3.0
+A_SECOND = 1.0
+
 
 class Work:
     """Jobs that note when they begin and end; those that :meth:`wait` end when :meth:`let_go` is called."""
@@ -140,7 +144,7 @@ def test_where_not_even_one_can_be_started_the_next_try_may(work: Work) -> None:
 
 
 def test_draining_waits_until_all_have_ended(work: Work) -> None:
-    work.pool.put(lambda: work.tasks.sleep(3.0))
+    work.pool.put(lambda: work.tasks.sleep(THREE_SECONDS))
     assert work.pool.drain(5.0)
     assert work.tasks.now == pytest.approx(1_003, abs=0.1)
 
@@ -154,7 +158,7 @@ def test_draining_has_an_end(work: Work) -> None:
 def test_a_job_that_drains_does_not_wait_for_itself(work: Work) -> None:
     outcome: list[bool] = []
     work.pool.put(lambda: outcome.append(work.pool.drain(5.0)))
-    work.pool.put(lambda: work.tasks.sleep(1.0))
+    work.pool.put(lambda: work.tasks.sleep(A_SECOND))
     assert work.pool.drain(10.0)
     assert outcome == [True]
 

@@ -29,6 +29,10 @@ from tests.support.patience import PATIENCE
 from tests.support.played_server import PlayedServer
 from tests.support.played_tasks import PlayedTasks
 
+# Seconds of played time.
+HALF_A_SECOND = 0.5
+A_SECOND_AND_A_HALF = 1.5
+
 TWINS = [
     (AsyncServer, Server),
     (AsyncNamespace, Namespace),
@@ -254,7 +258,7 @@ def test_disconnect_returns_when_the_disconnect_handler_has_ended(server: Played
 
     @server.sio.event
     def disconnect(sid: str, reason: str) -> None:
-        server.sio.sleep(0.5)
+        server.sio.sleep(HALF_A_SECOND)
         log.append(reason)
 
     client = server.joined()
@@ -298,7 +302,7 @@ def test_background_tasks(server: PlayedServer) -> None:
     done: list[Any] = []
 
     def task(first: int, *, second: int) -> None:
-        server.sio.sleep(1.5)
+        server.sio.sleep(A_SECOND_AND_A_HALF)
         done.append((first, second))
 
     server.sio.start_background_task(task, 1, second=2).join()
