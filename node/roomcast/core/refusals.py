@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast.core.counters import refusal_of
 from roomcast.engineio import response
-from roomcast.engineio.admission import Refusal
+from roomcast.engineio.admission import Handshake, Outcome, Refusal
+from roomcast.engineio.response import Response
+from roomcast.websocket.handshake import Accepted, Refused, accept
 
 if TYPE_CHECKING:
     from roomcast.core.counters import Counters
     from roomcast.engineio.engine import Engine
     from roomcast.engineio.request import Request
-    from roomcast.engineio.response import Response
 
 # Of an origin in the log: strangers choose how long theirs is.
 MAX_ORIGIN = 256
@@ -37,6 +38,28 @@ class Refusals:
             allowed = False
             self._log(request)
         return outcome.response(extra=self._engine.policy.headers(request, allowed))
+
+    def judge_upgrade(self, request: Request, now: float) -> Response | tuple[Outcome, Accepted]:
+        """A request to become a WebSocket, judged first as Engine.IO does, then as a handshake: the answer to one that
+        may not, counted; else what it is to the sessions there are, and the 101.
+        """
+        engine = self._engine
+        outcome = engine.admit(request, upgrade=True)
+        if isinstance(outcome, Refusal):
+            return self.answer(request, outcome)
+        if isinstance(outcome, Handshake) and (busy := engine.busy(request, now)) is not None:
+            return busy
+        answer = accept(
+            request.method,
+            request.http_version,
+            request.header,
+            deflate=engine.settings.websocket_compression,
+            extra_headers=engine.extra_headers(request),
+        )
+        if isinstance(answer, Refused):
+            self._counters.refused.count("websocket_handshake")
+            return response.text(answer.status, answer.reason, extra=answer.headers)
+        return outcome, answer
 
     def _log(self, request: Request) -> None:
         """The first as an error, for it tells of a setting that is missing."""

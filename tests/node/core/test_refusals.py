@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from roomcast.core.refusals import MAX_ORIGIN, Refusals
 from roomcast.engineio.admission import ORIGIN_REFUSED, SID_UNKNOWN, Handshake
 from roomcast.engineio.cors import OriginPolicy
 from roomcast.engineio.request import Request
+from roomcast.engineio.response import Response
 from roomcast.settings import Settings
 from tests.support.played import BareStage
 
@@ -18,9 +20,9 @@ from tests.support.played import BareStage
 class Desk:
     """Refusals as a driver has them: of an engine, with counters and a logger of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.counters = Counters()
-        engine = BareStage(Settings(), policy=OriginPolicy("https://good.example")).engine
+        engine = BareStage(Settings(**settings), policy=OriginPolicy("https://good.example")).engine
         self.refusals = Refusals(engine, self.counters, logging.getLogger("test.refusals"))
 
 
@@ -68,3 +70,52 @@ def test_strangers_do_not_choose_what_the_log_looks_like(caplog: pytest.LogCaptu
     (record,) = caplog.records
     assert record.getMessage().startswith("\\xfcxxx")
     assert len(record.getMessage()) < MAX_ORIGIN + 100
+
+
+# --- WebSockets -------------------------------------------------------------------------------------------------------
+
+HANDSHAKE = (
+    (b"host", b"example.org"),
+    (b"connection", b"Upgrade"),
+    (b"upgrade", b"websocket"),
+    (b"sec-websocket-version", b"13"),
+    (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+)
+
+
+def upgrade(
+    query: bytes = b"EIO=4&transport=websocket", headers: tuple[tuple[bytes, bytes], ...] = HANDSHAKE
+) -> Request:
+    return Request.from_pairs("GET", "/socket.io/", query, headers, scheme="ws")
+
+
+def test_an_upgrade_that_may_come() -> None:
+    judged = Desk().refusals.judge_upgrade(upgrade(), 0.0)
+    assert isinstance(judged, tuple)
+    outcome, answer = judged
+    assert outcome == Handshake("websocket")
+    assert answer.response.startswith(b"HTTP/1.1 101 ")
+    assert b"X-Roomcast-Node: node" in answer.response or b"x-roomcast-node: node" in answer.response
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "label"),
+    [
+        (upgrade(b"EIO=3&transport=websocket"), 400, "protocol_version"),
+        (upgrade(b"EIO=4&transport=websocket&sid=no"), 400, "session_unknown"),
+        (upgrade(headers=HANDSHAKE[:3]), 426, "websocket_handshake"),
+    ],
+)
+def test_upgrades_that_may_not(request_: Request, status: int, label: str) -> None:
+    desk = Desk()
+    judged = desk.refusals.judge_upgrade(request_, 0.0)
+    assert isinstance(judged, Response)
+    assert judged.status == status
+    assert desk.counters.refused[label] == 1
+
+
+def test_an_upgrade_of_a_node_that_takes_nobody() -> None:
+    desk = Desk(max_sessions=0)
+    judged = desk.refusals.judge_upgrade(upgrade(), 0.0)
+    assert isinstance(judged, Response)
+    assert judged.status == 503

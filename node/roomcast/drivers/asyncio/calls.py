@@ -12,90 +12,42 @@ import logging
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roomcast.core.counters import Counters
+from roomcast.core.doing import Doing
 from roomcast.core.node import Node
-from roomcast.core.work import (
-    CallConnect,
-    CallDisconnect,
-    CallHandler,
-    CloseLink,
-    DrawTag,
-    Notify,
-    PauseReading,
-    Report,
-    ResetBroker,
-    SettleAck,
-    Several,
-)
+from roomcast.core.work import CallConnect, CallDisconnect, CallHandler, Notify, PauseReading, SettleAck, Several
 from roomcast.drivers.asyncio.tasks import Done, Starter, Suspended
 from roomcast.errors import UnencodableError
-from roomcast.exceptions import ConnectionRefusedError as Refused
-
-if TYPE_CHECKING:
-    from roomcast.core.sockets import Socket
-    from roomcast.drivers.asyncio.bus import Bus
 
 # What application code may raise without ending the process: it is told of it in the log. A cancelled handler counts
 # as one that returned None.
 OUTCOMES = (Exception, asyncio.CancelledError)
-# How a connect handler says no; no error of its own.
-REFUSALS = (Refused, ConnectionRefusedError)
-# What is rare about the cluster is written here.
-CLUSTER_LOG = logging.getLogger("roomcast.cluster")
 # What a plain function may return that certainly is not awaitable.
 PLAIN = frozenset({type(None), str, int, float, bool, bytes, list, dict, tuple})
 
 
-class Calls:
-    """Does the work of a ``node`` (None where bare Engine.IO has none), once :attr:`loop` and :attr:`starter` are set.
-
-    ``in_order`` makes each client's handlers wait for one another. ``logger`` is told of what application code raises.
+class Calls(Doing):
+    """Calls application code in the event loop, once :attr:`loop` and :attr:`starter` are set. What :meth:`do` returns
+    still runs.
     """
 
     starter: Starter
 
     def __init__(self, counters: Counters, logger: logging.Logger, node: Node | None) -> None:
-        self.counters = counters
-        self.logger = logger
-        self.in_order = False
+        super().__init__(counters, logger, node)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._answering: dict[int, Socket] = {}  # by the identity of the work, of handlers that wait for something
-        self.bus: Bus | None = None
-        self._node = node
-        self._do: dict[type[Any], Callable[[Any], Any]] = {
-            CallHandler: self.call_handler,
-            CallConnect: self._call_connect,
-            CallDisconnect: self._call_disconnect,
-            CloseLink: _close_link,
-            DrawTag: lambda _: self.bus.draw_tag() if self.bus is not None else None,
-            Notify: self._notify,
-            PauseReading: _pause_reading,
-            Report: _report,
-            ResetBroker: lambda _: self.bus.reset() if self.bus is not None else None,
-            SettleAck: self._settle_ack,
-            Several: self._several,
-            type(None): _nothing,
-        }
-
-    def do(self, work: Any) -> Suspended | None:
-        """Do one piece of work, or none (None); what is returned still runs."""
-        running: Suspended | None = self._do[type(work)](work)
-        return running
-
-    def run(self, works: Iterable[Any]) -> None:
-        """Do all of this, in order."""
-        do = self.do
-        for work in works:
-            do(work)
 
     def _several(self, work: Several) -> Suspended | None:
         running = None
         for each in work.works:
             running = self.do(each) or running  # the last that still runs
         return running
+
+    def _pause(self, work: PauseReading) -> Suspended:
+        return Suspended(asyncio.ensure_future(asyncio.sleep(work.seconds)))
 
     def must_wait(self, work: Any, running: Suspended | None) -> Suspended | None:
         """What has to end before more of this client is read: its handlers in order, or a pause."""
@@ -131,10 +83,8 @@ class Calls:
 
     def failed(self, kind: str, error: BaseException, what: str) -> None:
         """Count and log what application code raised; a cancelled handler is no error."""
-        if isinstance(error, asyncio.CancelledError):
-            return
-        self.counters.handler_errors.count(kind)
-        self.logger.error("%s raised %s", what, type(error).__name__, exc_info=error)
+        if not isinstance(error, asyncio.CancelledError):
+            super().failed(kind, error, what)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -155,14 +105,14 @@ class Calls:
             self._event_done(work, None, error)
             return None
         if type(result) is Suspended:
-            self._answering[id(work)] = work.socket
+            self.answering[id(work)] = work.socket
             return self.later(result, partial(self._event_done_later, work))
         if work.ack_id is not None:
             self._event_done(work, result, None)
         return None
 
     def _event_done_later(self, work: CallHandler, result: Any, error: BaseException | None) -> None:
-        del self._answering[id(work)]
+        del self.answering[id(work)]
         self._event_done(work, result, error)
 
     def _event_done(self, work: CallHandler, result: Any, error: BaseException | None) -> None:
@@ -189,8 +139,7 @@ class Calls:
             return
         if isinstance(error, asyncio.CancelledError):
             error = None
-        if error is not None and not isinstance(error, REFUSALS):
-            self.failed("connect", error, f"the connect handler of {work.socket.namespace.name!r}")
+        self.connect_failed(work, error)
         self.do(self._node.connect_done(work.socket, result, error))
 
     def _call_disconnect(self, work: CallDisconnect) -> Suspended | None:
@@ -222,22 +171,6 @@ class Calls:
                     waiter.set_exception(work.error)
         elif work.error is None and self.loop is not None:
             self.loop.call_soon(self._notify, Notify(waiter, work.args))
-
-
-def _pause_reading(work: PauseReading) -> Suspended:
-    return Suspended(asyncio.ensure_future(asyncio.sleep(work.seconds)))
-
-
-def _close_link(work: CloseLink) -> None:
-    work.link.owner.end(work.code, work.reason, work.tail)
-
-
-def _report(work: Report) -> None:
-    CLUSTER_LOG.log(logging.getLevelNamesMapping()[work.level.upper()], work.text)
-
-
-def _nothing(_: None) -> None:
-    """There was nothing to do."""
 
 
 async def _await(awaitable: Any) -> Any:

@@ -147,7 +147,7 @@ class Runtime(Calls):
         written to the log.
         """
         self.engine.accepting = False
-        plan = Drain(self.engine, seconds, self.time(), self._answering.values)
+        plan = Drain(self.engine, seconds, self.time(), self.answering.values)
         while not plan.over():
             self.flush()
             self.run(plan.step(self.time(), self.hurried))

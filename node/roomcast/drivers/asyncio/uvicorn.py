@@ -19,11 +19,11 @@ from roomcast.core.work import CallHandler
 from roomcast.drivers.asyncio.mounts import Route, find_routes, own_proxies
 from roomcast.drivers.asyncio.upgrade_request import path_of, read_request
 from roomcast.engineio import response
-from roomcast.engineio.admission import Handshake, Refusal, Surplus, Upgrade
+from roomcast.engineio.admission import Handshake, Surplus, Upgrade
 from roomcast.websocket.deflate import inflate
 from roomcast.websocket.deflating import DeflatingSink
 from roomcast.websocket.frames import FrameReader, text_frame
-from roomcast.websocket.handshake import Accepted, Refused, accept
+from roomcast.websocket.handshake import Accepted
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -179,26 +179,12 @@ class SocketIOProtocol(asyncio.Protocol):
         """Judge the request, first as Engine.IO does, then as a WebSocket handshake."""
         runtime = route.runtime
         runtime.bind()
-        engine = runtime.engine
         now = runtime.time()
-        outcome = engine.admit(request, upgrade=True)
-        if isinstance(outcome, Refusal):
-            self._refuse(runtime.refusals.answer(request, outcome))
+        judged = runtime.refusals.judge_upgrade(request, now)
+        if isinstance(judged, response.Response):
+            self._refuse(judged)
             return
-        if isinstance(outcome, Handshake) and (busy := engine.busy(request, now)) is not None:
-            self._refuse(busy)
-            return
-        answer = accept(
-            request.method,
-            request.http_version,
-            request.header,
-            deflate=engine.settings.websocket_compression,
-            extra_headers=engine.extra_headers(request),
-        )
-        if isinstance(answer, Refused):
-            runtime.counters.refused.count("websocket_handshake")
-            self._refuse(response.text(answer.status, answer.reason, extra=answer.headers))
-            return
+        outcome, answer = judged
         self._join(request, route, outcome, answer, now)
 
     def _join(self, request: Request, route: Route, outcome: object, answer: Accepted, now: float) -> None:

@@ -14,88 +14,45 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roomcast.core.counters import Counters
+from roomcast.core.doing import Doing
 from roomcast.core.node import Node
-from roomcast.core.work import (
-    CallConnect,
-    CallDisconnect,
-    CallHandler,
-    CloseLink,
-    DrawTag,
-    Notify,
-    PauseReading,
-    Report,
-    ResetBroker,
-    SettleAck,
-    Several,
-)
+from roomcast.core.work import CallConnect, CallDisconnect, CallHandler, Notify, PauseReading, SettleAck, Several
 from roomcast.drivers.blocking.answers import Answer
 from roomcast.drivers.blocking.concurrency import Concurrency
 from roomcast.drivers.blocking.pool import Pool
 from roomcast.errors import UnencodableError
-from roomcast.exceptions import ConnectionRefusedError as Refused
 
 if TYPE_CHECKING:
-    from roomcast.core.sockets import Socket
-    from roomcast.drivers.blocking.bus import Bus
     from roomcast.drivers.blocking.runtime import Turn
 
-# How a connect handler says no; no error of its own.
-REFUSALS = (Refused, ConnectionRefusedError)
-CLUSTER_LOG = logging.getLogger("roomcast.cluster")
 # Handlers of one client that wait or run before nothing more is read from it: beyond that it sends faster than it is
 # served, and its messages wait in its socket, where they cost us nothing. Reading goes on at half of it.
 MAX_WAITING = 64
 
 
-class Calls:
-    """Does the work of a ``node`` (None where bare Engine.IO has none). :meth:`do` and :meth:`run` are for turns."""
+class Calls(Doing):
+    """Calls application code in tasks. :meth:`do` and :meth:`run` are for turns; what :meth:`do` returns is how long
+    (seconds) nothing more is to be read from the client that caused it.
+    """
 
     turn: Turn
 
     def __init__(
         self, counters: Counters, logger: logging.Logger, concurrency: Concurrency, handlers: int, node: Node | None
     ) -> None:
-        self.counters = counters
-        self.logger = logger
+        super().__init__(counters, logger, node)
         self.concurrency = concurrency
-        self.in_order = False
         self.pool = Pool(concurrency, handlers)
-        self.answering: dict[int, Socket] = {}
-        """The sockets for which a handler that will be acknowledged is running, by the number of its call."""
-        self.bus: Bus | None = None
-        self._node = node
         self._calls = 0
         self._waiting: dict[Any, int] = {}
         self._behind: dict[Any, list[Callable[[], object]]] = {}  # what goes on when such a client has caught up
-        self._do: dict[type[Any], Callable[[Any], float | None]] = {
-            CallHandler: self._call_handler,
-            CallConnect: self._call_connect,
-            CallDisconnect: self._call_disconnect,
-            CloseLink: _close_link,
-            DrawTag: lambda _: self.bus.draw_tag() if self.bus is not None else None,
-            Notify: self._notify,
-            PauseReading: _pause,
-            Report: _report,
-            ResetBroker: lambda _: self.bus.reset() if self.bus is not None else None,
-            SettleAck: self._settle_ack,
-            Several: self._several,
-            type(None): _nothing,
-        }
-
-    def do(self, work: Any) -> float | None:
-        """Do one piece of work, or none (None). Returns how long (seconds) nothing more is to be read from the client
-        that caused it; None: go on.
-        """
-        return self._do[type(work)](work)
-
-    def run(self, works: Iterable[Any]) -> None:
-        """Do all of this, in order."""
-        for work in works:
-            self.do(work)
 
     def _several(self, work: Several) -> float | None:
         pauses = [pause for each in work.works if (pause := self.do(each)) is not None]
         return max(pauses) if pauses else None
+
+    def _pause(self, work: PauseReading) -> float:
+        return work.seconds
 
     def do_all_but_departures(self, work: Any) -> list[CallDisconnect]:
         """As :meth:`do`, but the disconnect handlers are for the caller, who runs them when the turn is over: it wants
@@ -118,7 +75,7 @@ class Calls:
 
     # --- events -------------------------------------------------------------------------------------------------------
 
-    def _call_handler(self, work: CallHandler) -> None:
+    def call_handler(self, work: CallHandler) -> None:
         client = work.socket.client
         self._one_more(client)
         number = self._calls = self._calls + 1
@@ -152,11 +109,6 @@ class Calls:
             for go_on in self._behind.pop(client, ()):
                 go_on()
 
-    def failed(self, kind: str, error: BaseException, what: str) -> None:
-        """Count and log what application code raised."""
-        self.counters.handler_errors.count(kind)
-        self.logger.error("%s raised %s", what, type(error).__name__, exc_info=error)
-
     # --- connecting and leaving ---------------------------------------------------------------------------------------
 
     def _call_connect(self, work: CallConnect) -> None:
@@ -164,8 +116,7 @@ class Calls:
 
     def _run_connect(self, work: CallConnect) -> None:
         result, error = attempt(work.call.fn, work.args)
-        if error is not None and not isinstance(error, REFUSALS):
-            self.failed("connect", error, f"the connect handler of {work.socket.namespace.name!r}")
+        self.connect_failed(work, error)
         if self._node is not None:
             with self.turn:
                 self.do(self._node.connect_done(work.socket, result, error))
@@ -217,19 +168,3 @@ def attempt(fn: Callable[..., Any], args: Iterable[Any]) -> tuple[Any, BaseExcep
     except BaseException as error:  # noqa: BLE001  # it ends itself: SystemExit and time-outs of gevent are none of ours
         return None, error
     return result, None
-
-
-def _close_link(work: CloseLink) -> None:
-    work.link.owner.end(work.code, work.reason, work.tail)
-
-
-def _pause(work: PauseReading) -> float:
-    return work.seconds
-
-
-def _report(work: Report) -> None:
-    CLUSTER_LOG.log(logging.getLevelNamesMapping()[work.level.upper()], work.text)
-
-
-def _nothing(_: object) -> None:
-    """There was nothing to do."""

@@ -12,9 +12,7 @@ from roomcast.drivers.blocking.polling import handle_http
 from roomcast.drivers.blocking.requests import decoded, read_request
 from roomcast.drivers.blocking.websocket import WebSocketConnection
 from roomcast.engineio import response
-from roomcast.engineio.admission import Handshake, Refusal
 from roomcast.static_files import resolve
-from roomcast.websocket.handshake import Refused, accept
 
 if TYPE_CHECKING:
     from roomcast.drivers.blocking.runtime import Runtime
@@ -102,23 +100,11 @@ def serve_request(runtime: Runtime, environ: dict[str, Any], start_response: Sta
 
 def _upgrade(runtime: Runtime, request: Request, theirs: int | None) -> Response:
     """A WebSocket on the socket of its request, and HandedOver is raised; else the answer to one that may not come."""
-    engine = runtime.engine
     with runtime.turn:
-        outcome = engine.admit(request, upgrade=True)
-        if isinstance(outcome, Refusal):
-            return runtime.refusals.answer(request, outcome)
-        if isinstance(outcome, Handshake) and (busy := engine.busy(request, engine.now)) is not None:
-            return busy
-        answer = accept(
-            request.method,
-            request.http_version,
-            request.header,
-            deflate=engine.settings.websocket_compression,
-            extra_headers=engine.extra_headers(request),
-        )
-        if isinstance(answer, Refused):
-            runtime.counters.refused.count("websocket_handshake")
-            return response.text(answer.status, answer.reason, extra=answer.headers)
+        judged = runtime.refusals.judge_upgrade(request, runtime.engine.now)
+        if isinstance(judged, response.Response):
+            return judged
+        outcome, answer = judged
         if theirs is None:
             runtime.counters.refused.count("websocket_handshake")
             return response.text(501, "this server shows no connection to its applications: no WebSocket can be served")
@@ -126,7 +112,7 @@ def _upgrade(runtime: Runtime, request: Request, theirs: int | None) -> Response
             connection = WebSocketConnection(runtime, handover.take(runtime, theirs), answer.deflate)
         except OSError:  # the process has as many descriptors as it may
             runtime.counters.refused.count("busy")
-            return engine.unavailable(request)
+            return runtime.engine.unavailable(request)
         connection.join(request, outcome, answer)
     raise handover.HandedOver
 

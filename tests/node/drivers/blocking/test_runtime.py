@@ -246,7 +246,7 @@ def test_who_stops_it_too_waits_for_the_one_who_does(server: PlayedServer) -> No
 def test_who_waits_for_another_to_stop_it_does_not_for_ever(server: PlayedServer) -> None:
     server.joined()
     gate = server.tasks.concurrency.make_event()
-    server.runtime.bus = StubbornBus(gate)  # type: ignore[assignment]  # what is used of one here
+    server.runtime.bus = StubbornBus(gate)
     server.tasks.start(server.sio.shutdown)
     server.tasks.others()
     server.tasks.advance(1.0)
