@@ -1,4 +1,4 @@
-"""The application of :mod:`tests.interop.conformance_app` on the blocking server.
+"""The application of :mod:`tests.interop.conformance_app` on the blocking servers.
 
 gunicorn --threads 20 tests.interop.conformance_wsgi:app
 """
@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from roomcast.drivers.blocking.server import Server
-from roomcast.drivers.blocking.wsgi import WSGIApp
+import roomcast
+from roomcast.engine import BlockingEngineServer
 from tests.interop.conformance_app import CONNECT_TIMEOUT, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT
 
-sio = Server(
+eio = BlockingEngineServer(
+    cors_allowed_origins="*",
+    ping_interval=PING_INTERVAL,
+    ping_timeout=PING_TIMEOUT,
+    max_http_buffer_size=MAX_PAYLOAD,
+)
+sio = roomcast.Server(
     cors_allowed_origins="*",
     ping_interval=PING_INTERVAL,
     ping_timeout=PING_TIMEOUT,
     connect_timeout=CONNECT_TIMEOUT,
     max_http_buffer_size=MAX_PAYLOAD,
 )
+
+
+@eio.on("message")
+def echo(sid: str, data: str | bytes) -> None:
+    eio.send(sid, data)
 
 
 @sio.on("connect")
@@ -40,4 +51,4 @@ def message_with_ack(sid: str, *args: Any) -> tuple[Any, ...]:
     return args
 
 
-app = WSGIApp(sio)
+app = roomcast.WSGIApp(sio, roomcast.WSGIApp(eio, socketio_path="engine.io"))

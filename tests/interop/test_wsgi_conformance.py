@@ -1,4 +1,4 @@
-"""The 32 Socket.IO cases on the blocking server, under the WSGI servers whose sockets it takes over."""
+"""The 25 Engine.IO and the 32 Socket.IO cases on the blocking servers, under WSGI servers whose sockets they take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop import engineio_cases, socketio_cases
 from tests.interop.engineio_cases import Case, name
-from tests.interop.socketio_cases import CASES
 from tests.support.raw_engine import Endpoint
 from tests.support.server import running_server
 
@@ -20,7 +20,23 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         assert "Traceback" not in server.output(), server.output()
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=name(number, case)) for number, case in enumerate(CASES, 1)])
-async def test_case(url: str, case: Case) -> None:
+ENGINE, SOCKET = (
+    pytest.mark.parametrize("case", [pytest.param(case, id=name(number, case)) for number, case in enumerate(cases, 1)])
+    for cases in (engineio_cases.CASES, socketio_cases.CASES)
+)
+
+
+@ENGINE
+async def test_engineio(url: str, case: Case) -> None:
+    async with Endpoint(url, "/engine.io/") as endpoint:
+        await case(endpoint)
+
+
+@SOCKET
+async def test_socketio(url: str, case: Case) -> None:
     async with Endpoint(url, "/socket.io/") as endpoint:
         await case(endpoint)
+
+
+def test_these_are_all() -> None:
+    assert (len(engineio_cases.CASES), len(socketio_cases.CASES)) == (25, 32)
