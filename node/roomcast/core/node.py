@@ -232,6 +232,13 @@ class Node(Lifecycle):
         """How many clients are in each namespace, those that are connecting included."""
         return {name: len(each.sockets) for name, each in self.hub.namespaces.items() if each.sockets}
 
+    def abandon(self) -> None:
+        """Forget all clients without a word to them or to the application (:meth:`Engine.abandon`)."""
+        self.engine.abandon()
+        self.hub.namespaces.clear()
+        self.unconnected.clear()
+        self.overdue = None
+
     def census(self) -> dict[str, int]:
         """How many entries every table has; all 0 on a node without clients."""
         engine = self.engine

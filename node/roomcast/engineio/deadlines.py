@@ -58,6 +58,13 @@ class Deadlines:
             heapq.heapify(self._heap)
             self._cancelled = 0
 
+    def clear(self) -> None:
+        """Call all appointments off."""
+        for _, _, deadline in self._heap:
+            deadline.action = None
+        self._heap = []
+        self._cancelled = 0
+
     def due(self) -> float | None:
         """Time of the next appointment, or None. May be that of a cancelled one, which costs one idle turn."""
         return self._heap[0][0] if self._heap else None

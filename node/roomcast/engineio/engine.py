@@ -195,6 +195,15 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
             session.outbox.put(PING_UNIT)
         yield from self.deadlines.run(now)
 
+    def abandon(self) -> None:
+        """Forget all sessions without a word to anybody: this is the child of a fork, and the clients are its parent's."""
+        for session in self.sessions.values():
+            self.wheel.remove(session)
+            session.outbox.shut()
+        for table in (self.sessions, self.slow, self._suspects, self.flusher.boxes, self.flusher.late):
+            table.clear()
+        self.deadlines.clear()
+
     # --- responses ----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:

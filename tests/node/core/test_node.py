@@ -346,3 +346,25 @@ def test_everything_is_counted(stage: Stage) -> None:
     poller.posts("1")
     stage.driver.flush()
     assert census(stage) == {}
+
+
+def test_the_child_of_a_fork_forgets_everybody_without_a_word() -> None:
+    stage = Stage()
+    ends: list[str] = []
+    stage.on("disconnect", lambda sid, reason: ends.append(reason))
+    peer, sid = stage.joins()
+    stage.node.enter_room(sid, "room", "/")
+    asked(stage, sid)
+    stage.peer()
+    stage.poller().polls()
+    stage.node.emit("news", 1)
+    peer.received()
+    stage.node.emit("news", 2)
+    stage.node.abandon()
+    assert census(stage) == {}
+    stage.driver.advance(100)
+    assert peer.received() == []
+    assert ends == []
+    other, _ = stage.joins()
+    stage.node.emit("news", 3)
+    assert other.received() == ['42["news",3]']

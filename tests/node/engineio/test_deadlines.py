@@ -143,3 +143,15 @@ def test_each_is_kept_exactly_once_whenever_one_looks(made: list[tuple[int, bool
         kept += answers
     assert kept == sorted(expected)
     assert len(deadlines) == 0
+
+
+def test_all_may_be_called_off(deadlines: Deadlines) -> None:
+    kept = deadlines.add(1.0, saying("a"))
+    deadlines.cancel(deadlines.add(2.0, saying("b")))
+    deadlines.clear()
+    assert len(deadlines) == 0
+    assert deadlines.due() is None
+    deadlines.cancel(kept)
+    assert len(deadlines) == 0
+    deadlines.add(3.0, saying("c"))
+    assert deadlines.run(9.0) == ["c"]

@@ -44,6 +44,8 @@ class Bus(BusSurface):
         """Begin to reach the broker; returns when it is there, known to be away, or ``HELLO_PATIENCE`` over."""
         settled = self._settled = self._runtime.concurrency.make_event()
         with self._runtime.turn:
+            if self._runtime.stopped:  # while it was joining anew
+                return
             broker = self._broker = self._make_broker()
             self.renew(broker)
             self.cluster.on_ready = self._wake

@@ -228,6 +228,10 @@ class Runtime(Calls):
         poller, self._poller = self._poller, None
         if poller is not None:
             poller.abandon()
+        (self._node or self.engine).abandon()
+        self._waiting.clear()
+        self._behind.clear()
+        self.answering.clear()
         self.engine.sids.forget()
         if self.random_tag:
             self.engine.sids.draw()

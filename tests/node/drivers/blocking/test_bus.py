@@ -299,6 +299,16 @@ def test_a_node_that_draws_another_tag_joins_anew_by_another_connection(joined: 
     assert joined.bus.cluster.confessions.on_gap is hooks
 
 
+def test_a_server_that_ends_while_it_joins_anew(joined: Joined) -> None:
+    joined.starts()
+    with joined.runtime.turn:
+        joined.runtime.do(DrawTag())
+    joined.sio.shutdown()
+    joined.tasks.others()
+    joined.tasks.advance(HELLO_PATIENCE + 1)
+    assert all(broker.calls[-1][0] == "close" for broker in joined.brokers)
+
+
 def test_a_server_that_ends_and_starts_again_joins_again(joined: Joined) -> None:
     joined.starts()
     epoch = joined.bus.cluster.origin.epoch

@@ -80,6 +80,12 @@ def test_under_uwsgi_without_gevent_it_is_threads(monkeypatch: pytest.MonkeyPatc
     assert in_force() == "threading"
 
 
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_where_a_library_has_patched_it_is_that(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modes, "patched", lambda name: name == library)
+    assert in_force() == library
+
+
 def test_another_package_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uwsgi", ModuleType("uwsgi"))
     assert in_force() == "threading"

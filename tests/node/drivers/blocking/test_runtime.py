@@ -431,6 +431,22 @@ def test_a_child_of_a_server_that_runs_starts_anew_and_keeps_no_connection_open(
     """)
 
 
+def test_a_child_says_nothing_to_the_clients_of_its_parent_and_nothing_about_them(server: PlayedServer) -> None:
+    reasons: list[str] = []
+    server.sio.on("disconnect", lambda sid, reason: reasons.append(reason))
+    client = server.joined()
+    server.sio.emit("news", 1)
+    client.received()
+    server.tasks.tasks.clear()  # what runs is not in the child
+    server.runtime.forked()
+    server.sio.emit("news", 2)
+    server.sio.start()
+    server.tasks.advance(100.0)
+    assert client.received() == []
+    assert reasons == []
+    assert not server.left()
+
+
 def test_a_child_of_a_server_on_threads_serves_too() -> None:
     forking("""
         sio = Server(drain_seconds=0)

@@ -21,6 +21,7 @@ def play(first: int, number: int) -> None:
             raise
 
 
+@pytest.mark.timeout(300)
 def test_two_hundred_schedules() -> None:
     play(0, SHORT)
 
