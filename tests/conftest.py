@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,13 @@ def loggers_of_uvicorn() -> Iterator[None]:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+
+
+@pytest.fixture(autouse=True)
+def no_eventlet() -> Iterator[None]:
+    """Where eventlet is loaded, every fork of this process warns from then on: it belongs in one of its own."""
+    yield
+    assert "eventlet" not in sys.modules
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from roomcast_brokers.backends.kafka.session import SETTLING
 from tests.support.cluster_nodes import new_cluster
 from tests.support.fault_cluster import FaultCluster, FaultNode
 from tests.support.fault_results import Results
@@ -24,9 +25,12 @@ FULL = 20
 AWAY = 3.0
 """Seconds for which Kafka is away at most, beside the three that it takes to start."""
 FROZEN = 10.0
+OFTEN = 5
+"""How often the rest happens in the full run."""
+TIMES = [pytest.param(1, marks=pytest.mark.long), pytest.param(OFTEN, marks=pytest.mark.faults)]
 PARTITIONS = 4
-MORE = 6
-"""Partitions after an increase: of 256 shards, two thirds are elsewhere then."""
+MORE = 2
+"""Partitions of an increase: of 256 shards two thirds are elsewhere after the first."""
 TALKS = 1.0
 """Seconds of traffic before and after something happens."""
 BACK = 6 * PATIENCE
@@ -84,55 +88,68 @@ async def test_restarts(kafka: KafkaServer, restarts: int, results: Results) -> 
         results.add("F10", f"{FULL} restarts of Kafka under traffic, 3 nodes", found)
 
 
-@pytest.mark.long
-async def test_it_stands_still(kafka: KafkaServer, results: Results) -> None:
+@pytest.mark.parametrize("times", TIMES)
+async def test_it_stands_still(kafka: KafkaServer, times: int, results: Results) -> None:
     async with played(kafka) as (referee, _):
-        kafka.suspend()
-        await asyncio.sleep(FROZEN)
-        kafka.resume()
+        for _ in range(times):
+            kafka.suspend()
+            await asyncio.sleep(FROZEN)
+            kafka.resume()
+            await referee.everybody_hears(BACK)
         losses = await settled(referee)
         check_nothing_lost(losses)
         sent = referee.sent.total()
-    results.add(
-        "F10", f"Kafka frozen for {FROZEN:g} s under traffic, 3 nodes", f"{sent} messages, none missed, none twice"
-    )
+    if times == OFTEN:
+        done = f"{OFTEN} times Kafka frozen for {FROZEN:g} s under traffic, 3 nodes"
+        results.add("F10", done, f"{sent} messages, none missed, none twice")
 
 
-@pytest.mark.long
-async def test_the_topic_gets_more_partitions(kafka: KafkaServer, results: Results) -> None:
+@pytest.mark.parametrize("times", TIMES)
+async def test_the_topic_gets_more_partitions(kafka: KafkaServer, times: int, results: Results) -> None:
     async with played(kafka) as (referee, topic):
-        await asyncio.to_thread(kafka.add_partitions, topic, MORE)
-        await asyncio.sleep(TALKS)
+        for number in range(times):
+            await asyncio.to_thread(kafka.add_partitions, topic, PARTITIONS + MORE * (number + 1))
+            await asyncio.sleep(SETTLING + TALKS)
+            await referee.everybody_hears(BACK)
         losses = await settled(referee)
         check_nothing_lost(losses)
         sent = referee.sent.total()
-    done = f"a topic goes from {PARTITIONS} to {MORE} partitions under traffic, 3 nodes"
-    results.add("F10", done, f"{sent} messages, none missed, none twice")
+    if times == OFTEN:
+        done = f"{OFTEN} times a topic of {PARTITIONS} partitions gets {MORE} more under traffic, 3 nodes"
+        results.add("F10", done, f"{sent} messages, none missed, none twice")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("maker", ["who deleted it", "the nodes"])
 @pytest.mark.parametrize("frozen", [False, True])
-async def test_the_topic_is_deleted(kafka: KafkaServer, maker: str, frozen: bool, results: Results) -> None:
+@pytest.mark.parametrize("times", TIMES)
+async def test_the_topic_is_deleted(kafka: KafkaServer, maker: str, frozen: bool, times: int, results: Results) -> None:
     """And made again, while one node stands still or all go on: what that one has not read is gone."""
     await asyncio.to_thread(kafka.start)
     topic, query = new_cluster(), ""
     if maker == "who deleted it":
         query = "&create=false"
         await asyncio.to_thread(kafka.create_topic, topic, PARTITIONS)
+    missing = 0
     async with played(kafka, topic, query) as (referee, _):
         still = referee.nodes[0]
-        if frozen:
-            still.freeze()
-            await asyncio.sleep(TALKS)
-        await asyncio.to_thread(kafka.delete_topic, topic)
-        if maker == "who deleted it":
-            await asyncio.to_thread(kafka.create_topic, topic, PARTITIONS)
-        if frozen:
-            await asyncio.sleep(TALKS)
-            still.thaw()
-        losses = await settled(referee)
-        assert not frozen or losses[still].missing, losses
-        sent, missing = referee.sent.total(), sum(loss.missing for loss in losses.values())
-    done = f"the topic deleted under traffic and made again by {maker}, {'2 nodes, 1 frozen' if frozen else '3 nodes'}"
-    results.add("F10", done, f"{sent} messages, {missing} missed, all reported")
+        for number in range(times):
+            if number:
+                referee.talk()
+                await referee.everybody_hears(BACK)
+            if frozen:
+                still.freeze()
+                await asyncio.sleep(TALKS)
+            await asyncio.to_thread(kafka.delete_topic, topic)
+            if maker == "who deleted it":
+                await asyncio.to_thread(kafka.create_topic, topic, PARTITIONS)
+            if frozen:
+                await asyncio.sleep(TALKS)
+                still.thaw()
+            losses = await settled(referee)
+            before, missing = missing, sum(loss.missing for loss in losses.values())
+            assert missing > before or not frozen, losses
+        sent = referee.sent.total()
+    if times == OFTEN:
+        who = "2 nodes and a frozen one" if frozen else "3 nodes"
+        done = f"{OFTEN} times the topic deleted under traffic and made again by {maker}, {who}"
+        results.add("F10", done, f"{sent} messages, {missing} missed, all reported")

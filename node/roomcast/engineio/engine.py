@@ -196,7 +196,7 @@ class Engine(PollingRequests, Upgrades, Closing, Backlogs):
         yield from self.deadlines.run(now)
 
     def abandon(self) -> None:
-        """Forget all sessions without a word to anybody: this is the child of a fork, and the clients are its parent's."""
+        """Forget all sessions without a word: this is the child of a fork, and the clients are its parent's."""
         for session in self.sessions.values():
             self.wheel.remove(session)
             session.outbox.shut()

@@ -19,7 +19,18 @@ from roomcast.errors import SettingsError
 from tests.support.patience import PATIENCE
 from tests.support.server import ROOT, python_path
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Eventlet is deprecated")
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: what these libraries do to one that loads them, other tests must not feel."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3 * PATIENCE,
+    )
 
 
 def uwsgi(monkeypatch: pytest.MonkeyPatch, *options: str | bytes) -> None:
@@ -34,7 +45,10 @@ def uwsgi(monkeypatch: pytest.MonkeyPatch, *options: str | bytes) -> None:
 
 @pytest.mark.parametrize("name", MODES)
 def test_each_has_its_record(name: str) -> None:
-    assert concurrency_of(name).async_mode == name
+    ended = run(
+        f"from roomcast.drivers.blocking.modes import concurrency_of; print(concurrency_of({name!r}).async_mode)"
+    )
+    assert ended.stdout.strip() == name, ended.stderr
 
 
 def test_a_record_is_taken_as_it_is() -> None:
@@ -111,24 +125,16 @@ print(modes.in_force(), modes.patched("gevent"), modes.patched("eventlet"))
     ],
 )
 def test_what_was_patched_decides_not_what_is_installed(patch: str, told: str) -> None:
-    program = [sys.executable, "-W", "ignore", "-c", PATCHED.format(patch=patch)]
-    ended = subprocess.run(
-        program, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False, timeout=3 * PATIENCE
-    )
+    ended = run(PATCHED.format(patch=patch))
     assert ended.stdout.strip() == told, ended.stderr
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": python_path()}
-
-
 def test_nothing_is_imported_to_find_out() -> None:
-    program = (
+    ended = run(
         "import sys; from roomcast.drivers.blocking.server import Server; Server();"
         "sys.exit(any(name in sys.modules for name in ('gevent', 'eventlet', 'greenlet')))"
     )
-    ended = subprocess.run([sys.executable, "-c", program], env=_environment(), check=False, timeout=3 * PATIENCE)
-    assert ended.returncode == 0
+    assert ended.returncode == 0, ended.stderr
 
 
 # --- brokers ----------------------------------------------------------------------------------------------------------
@@ -138,9 +144,12 @@ def test_nothing_is_imported_to_find_out() -> None:
     ("name", "patch"), [("gevent", "gevent.monkey.patch_all()"), ("eventlet", "eventlet.monkey_patch()")]
 )
 def test_a_broker_needs_sockets_that_were_patched(name: str, patch: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        Server(async_mode=name, broker="memory://modes")
-    assert patch in str(caught.value)
+    ended = run(
+        f"from roomcast.drivers.blocking.server import Server;Server(async_mode={name!r}, broker='memory://modes')"
+    )
+    assert ended.returncode == 1
+    assert "SettingsError" in ended.stderr
+    assert patch in ended.stderr
 
 
 def test_threads_need_nothing() -> None:
