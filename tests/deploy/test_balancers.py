@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.balancers import TAGS, Balancer
+from tests.support.doctor import examined
 from tests.support.front import Front
 from tests.support.js_client import TRANSPORTS
 from tests.support.rolling import Rolling
@@ -56,6 +57,17 @@ def test_clients_of_one_address_spread_over_all_nodes_and_stay_while_nothing_is_
         assert verdict.least_share() > A_FAIR_SHARE
         assert verdict.tags_by_group() == {group.name: set(TAGS) for group in front.groups(MANY, balancer)}
         assert {status for _, _, status in balancer.answered()[before:]} <= {200, 101}
+
+
+@pytest.mark.parametrize("name", ["haproxy", pytest.param("nginx", marks=pytest.mark.long)])
+def test_the_doctor_finds_nothing(front: Front, name: str) -> None:
+    balancer: Balancer = getattr(front, name)
+    report = examined(balancer.url, "--broker", front.nodes.redis.url)
+    assert report.exit == 0, report
+    assert report.checks("wrong", "warning", "skipped") == []
+    nodes = set(report.told("stickiness")["facts"]["nodes"])
+    assert nodes <= set(TAGS)
+    assert len(nodes) > 1  # nginx draws lots
 
 
 def test_a_reload_of_a_balancer_disturbs_nobody(front: Front) -> None:

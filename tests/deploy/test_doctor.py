@@ -6,22 +6,18 @@ in one way must be told that one thing, and nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import msgspec
 import pytest
 
 import roomcast
-from roomcast import cli
 from tests.support.cluster_nodes import ThreadServers
+from tests.support.doctor import Report, examined
 from tests.support.proxies import Haproxy, Nginx, Proxy
 from tests.support.server import ROOT, ServerProcess
 from tests.support.services import RedisServer, free_port
@@ -85,19 +81,6 @@ class Deployment:
         )
 
 
-class Report(msgspec.Struct):
-    """What the doctor said."""
-
-    exit: int
-    findings: list[dict[str, Any]]
-
-    def told(self, check: str) -> dict[str, Any]:
-        return next(finding for finding in self.findings if finding["check"] == check)
-
-    def checks(self, *levels: str) -> list[str]:
-        return sorted(finding["check"] for finding in self.findings if finding["level"] in levels)
-
-
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     deployment = Deployment()
@@ -106,16 +89,6 @@ def deployment() -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.close()
-
-
-def examined(url: str, *arguments: str) -> Report:
-    """``roomcast doctor URL``, in this process: its exit code is what it says it is."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        code = cli.main(["doctor", url, "--json", *arguments])
-    report = msgspec.json.decode(out.getvalue(), type=Report)
-    assert report.exit == code
-    return report
 
 
 def behind(proxy: Proxy, *arguments: str) -> Report:
