@@ -182,7 +182,8 @@ async def polling_heartbeat(endpoint: Endpoint) -> None:
 async def polling_ping_timeout(endpoint: Endpoint) -> None:
     session = await open_polling(endpoint)
     await asyncio.sleep(SILENCE)
-    assert (await endpoint.get(session)).status == 400
+    while (polled := await endpoint.get(session)).status != 400:  # a server on a busy machine is late, and pings first
+        assert (polled.status, polled.text) == (200, "2")
 
 
 async def websocket_heartbeat(endpoint: Endpoint) -> None:

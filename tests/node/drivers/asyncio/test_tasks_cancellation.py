@@ -64,7 +64,7 @@ async def test_cancelling_ends_all_that_is_gathered(way: Way) -> None:
 
 @every_way
 async def test_what_is_shielded_goes_on(way: Way) -> None:
-    inner = asyncio.ensure_future(asyncio.sleep(A_MOMENT, "finished"))
+    inner = asyncio.get_running_loop().create_future()
 
     async def body() -> None:
         await asyncio.shield(inner)
@@ -72,6 +72,7 @@ async def test_what_is_shielded_goes_on(way: Way) -> None:
     started = await way.start(body())
     started.cancel()
     assert await started.error() is asyncio.CancelledError
+    inner.set_result("finished")
     assert await inner == "finished"
 
 
