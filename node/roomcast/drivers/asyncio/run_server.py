@@ -61,6 +61,7 @@ class RunServer(uvicorn.Server):
         self._listener: MetricsListener | None = None
         self._delayed = False
         self._hurried = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.failure: SettingsError | None = None
 
     # --- signals ------------------------------------------------------------------------------------------------------
@@ -85,9 +86,11 @@ class RunServer(uvicorn.Server):
     # --- serving ------------------------------------------------------------------------------------------------------
 
     def _runtimes(self) -> list[Runtime]:
-        """The servers of the application: those on the fast path, else whatever was made into an ASGI application."""
+        """The servers of the application: those on the fast path, else what was made into an ASGI application and is
+        not served by another loop of this process, which is its own master.
+        """
         found = [route.runtime for route in find_routes(self.config)] if self.config.loaded else []
-        return found or [app.runtime for app in served]
+        return found or [app.runtime for app in served if app.runtime.loop in (None, self._loop)]
 
     def readiness(self) -> Readiness:
         """What ``/readyz`` tells."""
@@ -98,6 +101,7 @@ class RunServer(uvicorn.Server):
 
     async def startup(self, sockets: list[Socket] | None = None) -> None:
         """Start serving, then tell everybody where the metrics are."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self._metrics is not None and self.started:
             await self._serve_metrics(*self._metrics)

@@ -258,3 +258,28 @@ async def test_an_application_without_a_server_stops_too() -> None:
         leaving.callback(gc.unfreeze)
         server.handle_exit(signal.SIGTERM, None)
         await asyncio.wait_for(task, 3 * PATIENCE)
+
+
+def test_what_another_loop_serves_is_left_alone() -> None:
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        raise NotImplementedError
+
+    async def stop_at_once() -> None:
+        server = Quiet(uvicorn.Config(bare, port=0, log_config=None), None)
+        server.handle_exit(signal.SIGINT, None)
+        await asyncio.wait_for(server.serve(), 3 * PATIENCE)
+        gc.unfreeze()
+
+    sio = roomcast.AsyncServer()
+    app = roomcast.ASGIApp(sio)
+    with asyncio.Runner() as other:
+        other.run(bind(sio))
+        asyncio.run(stop_at_once())
+        assert app.runtime.loop is other.get_loop()
+        assert sio.node.engine.accepting
+        other.run(sio.shutdown())
+
+
+async def bind(sio: roomcast.AsyncServer) -> None:
+    """Let a server be of this loop."""
+    sio.runtime.bind()
