@@ -18,6 +18,7 @@ import msgspec
 import uvicorn
 
 import roomcast
+from roomcast.drivers.asyncio.asgi import served
 from tests.support.api_client import TIMEOUT, Client, PollingClient, WebSocketClient, open_session
 
 WEBSOCKET_CLASS = {"fast": "roomcast.drivers.asyncio.uvicorn:SocketIOProtocol", "asgi": "websockets-sansio"}
@@ -107,6 +108,9 @@ async def serve(app: Any, way: Way, **config: Any) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         started.cancel()
+        for each in served:  # nobody is left who would come for last words, so none are waited for
+            if each.runtime.loop is asyncio.get_running_loop():
+                each.runtime.hurried = True
         server.stopping.set()
         await asyncio.wait_for(serving, 2 * TIMEOUT)
         sock.close()
