@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import socketio
 
+from tests.support.deployments import Deployed
 from tests.support.python_client import KINDS, PythonClient
-from tests.support.server import ServerProcess, running_server
+from tests.support.server import running_server
 
 TRANSPORTS: dict[str, list[str] | None] = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}
 PARSERS: dict[str, tuple[dict[str, str], str]] = {
@@ -30,7 +31,7 @@ every_parser = pytest.mark.parametrize("parser", PARSERS)
 
 
 @contextlib.contextmanager
-def connected(server: ServerProcess, kind: str, transport: str, parser: str = "json", **options: Any) -> Any:
+def connected(server: Deployed, kind: str, transport: str, parser: str = "json", **options: Any) -> Any:
     """A client in the main namespace, or in those that are named."""
     parsing, path = PARSERS[parser]
     with PythonClient(kind, **parsing) as client:
@@ -41,7 +42,7 @@ def connected(server: ServerProcess, kind: str, transport: str, parser: str = "j
 @every_kind
 @every_transport
 @every_parser
-def test_events(interop: ServerProcess, kind: str, transport: str, parser: str) -> None:
+def test_events(interop: Deployed, kind: str, transport: str, parser: str) -> None:
     with connected(interop, kind, transport, parser, auth={"tag": "é"}) as client:
         assert client.hear("welcome")[0]["auth"] == {"tag": "é"}
         final = "polling" if transport == "polling" else "websocket"
@@ -58,7 +59,7 @@ def test_events(interop: ServerProcess, kind: str, transport: str, parser: str) 
 @every_kind
 @every_transport
 @every_parser
-def test_binary(interop: ServerProcess, kind: str, transport: str, parser: str) -> None:
+def test_binary(interop: Deployed, kind: str, transport: str, parser: str) -> None:
     several = {"first": BYTES, "list": [b"", "text", b"second"]}
     with connected(interop, kind, transport, parser) as client:
         for args in [(BYTES,), (several, BYTES), (b"\x07" * 70_000,)]:
@@ -71,7 +72,7 @@ def test_binary(interop: ServerProcess, kind: str, transport: str, parser: str) 
 @every_kind
 @every_transport
 @every_parser
-def test_acknowledgements(interop: ServerProcess, kind: str, transport: str, parser: str) -> None:
+def test_acknowledgements(interop: Deployed, kind: str, transport: str, parser: str) -> None:
     with connected(interop, kind, transport, parser) as client:
         assert client.do("call", "same") is None
         assert client.do("call", "same", 1) == 1
@@ -90,7 +91,7 @@ def test_acknowledgements(interop: ServerProcess, kind: str, transport: str, par
 
 @every_kind
 @every_transport
-def test_namespaces(interop: ServerProcess, kind: str, transport: str) -> None:
+def test_namespaces(interop: Deployed, kind: str, transport: str) -> None:
     with (
         connected(interop, kind, transport, namespaces=("/", "/room")) as first,
         connected(interop, kind, transport, namespaces=("/room",)) as second,
@@ -113,7 +114,7 @@ def test_namespaces(interop: ServerProcess, kind: str, transport: str) -> None:
 
 @every_kind
 @every_transport
-def test_unknown_namespace(interop: ServerProcess, kind: str, transport: str) -> None:
+def test_unknown_namespace(interop: Deployed, kind: str, transport: str) -> None:
     with PythonClient(kind) as client:
         with pytest.raises(socketio.exceptions.ConnectionError):
             client.connect(interop.url, ("/nowhere",), transports=TRANSPORTS[transport])
@@ -123,7 +124,7 @@ def test_unknown_namespace(interop: ServerProcess, kind: str, transport: str) ->
 @every_kind
 @every_transport
 @every_parser
-def test_refusal(interop: ServerProcess, kind: str, transport: str, parser: str) -> None:
+def test_refusal(interop: Deployed, kind: str, transport: str, parser: str) -> None:
     parsing, path = PARSERS[parser]
     with PythonClient(kind, **parsing) as client:
         with pytest.raises(socketio.exceptions.ConnectionError):
@@ -138,7 +139,7 @@ def test_refusal(interop: ServerProcess, kind: str, transport: str, parser: str)
 
 @every_kind
 @every_transport
-def test_order(interop: ServerProcess, kind: str, transport: str) -> None:
+def test_order(interop: Deployed, kind: str, transport: str) -> None:
     with connected(interop, kind, transport) as client:
         for batch in range(BATCHES):
             sent = [bytes([batch, number]) if number % 5 == 3 else number for number in range(BATCH)]
@@ -149,7 +150,7 @@ def test_order(interop: ServerProcess, kind: str, transport: str) -> None:
 
 @every_kind
 @every_transport
-def test_reasons(interop: ServerProcess, kind: str, transport: str) -> None:
+def test_reasons(interop: Deployed, kind: str, transport: str) -> None:
     with connected(interop, kind, transport, namespaces=("/observer",)) as observer:
         with connected(interop, kind, transport, auth={"tag": "leave"}) as client:
             client.leave()
