@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_superfluous(item: pytest.Function) -> bool:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    name = parameters.get("interop", FASTEST)
+    name = str(parameters.get("interop", FASTEST))
     if name == FASTEST:
         return False
     impossible = WEBSOCKET in WAYS[name].cannot and parameters.get("transport") in ("websocket", "upgrade")

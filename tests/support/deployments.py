@@ -116,9 +116,7 @@ class Deployed:
 
 
 @contextlib.contextmanager
-def deployed(
-    name: str, folder: Path, config: pytest.Config, app: Mapping[str, str] | None = None
-) -> Iterator[Deployed]:
+def deployed(name: str, folder: Path, config: pytest.Config, app: Mapping[str, str]) -> Iterator[Deployed]:
     """Run it in ``folder``, with the files of the page; ``app`` are files that come in the place of the page's."""
     way = WAYS[name]
     write_files(PAGE, folder)
