@@ -5,20 +5,30 @@ The whole of what clients and servers do, over each of these ways, is in tests/i
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from roomcast.cli import _parser
 from tests.support.deployments import PAGE, WAYS, WEBSOCKET, Deployed, deployed
 from tests.support.documented import documented
 from tests.support.pages import blocks, write_files
 from tests.support.patience import PATIENCE
 from tests.support.python_client import PythonClient
 from tests.support.raw_http import request as http
+from tests.support.services import RedisServer
 
 TEXT = PAGE.read_text("utf-8")
-COMMANDS = re.findall(r"^\$ (.+)$", TEXT, re.MULTILINE)
+ONE_SERVER, SEVERAL = TEXT.split("\n## Several nodes\n")
+COMMANDS = re.findall(r"^\$ (.+)$", ONE_SERVER, re.MULTILINE)
+WORKERS, *NODES, UP = re.findall(r"^\$ (.+)$", SEVERAL, re.MULTILINE)
+BROKER = "redis://localhost:6379"
+"""That the page names."""
 SAYS = """
 
 @sio.event
@@ -96,3 +106,60 @@ async def test_where_no_connection_is_shown_it_is_polling(tmp_path: Path) -> Non
             assert client.do("transport") == "polling"
             assert client.do("call", "say", "hello", timeout=PATIENCE) == "delivered"
             assert client.hear("said") == ("hello",)
+
+
+@pytest.fixture
+def redis() -> Iterator[str]:
+    with RedisServer() as server:
+        yield server.url
+
+
+@pytest.mark.timeout(180)
+def test_workers_behind_one_socket_by_websocket(tmp_path: Path, redis: str) -> None:
+    write_files(PAGE, tmp_path)
+    (line,) = re.findall(r"^sio = .+$", SEVERAL, re.MULTILINE)
+    app = blocks(PAGE)["app.py"].replace("sio = roomcast.Server()", line.replace(BROKER, redis))
+    counts = "\n\n@sio.event\ndef worker(sid):\n    import os\n    return os.getpid()\n"
+    (tmp_path / "app.py").write_text(app + counts)
+    with documented(WORKERS, tmp_path) as (url, server), PythonClient("threads") as ann, PythonClient("threads") as bo:
+        ann.connect(url, transports=["websocket"])
+        worker = ann.do("call", "worker", timeout=PATIENCE)
+        os.kill(worker, signal.SIGSTOP)  # one that has nothing to do may take them all
+        try:
+            bo.connect(url, transports=["websocket"])
+            assert bo.do("call", "worker", timeout=PATIENCE) != worker
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        hear_each_other([ann, bo])
+        assert "Traceback" not in server.output()
+
+
+@pytest.mark.timeout(180)
+def test_nodes_with_a_port_each(tmp_path: Path, redis: str) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for port, command in zip(("8001", "8002"), NODES, strict=True):
+            variable, _, serve = command.partition(" ")
+            assert variable == f"ROOMCAST_BROKER={BROKER}"
+            folder = tmp_path / port
+            folder.mkdir()
+            write_files(PAGE, folder)
+            serve = serve.replace(f" --bind 127.0.0.1:{port}", "")
+            url, _ = stack.enter_context(documented(serve, folder, {"ROOMCAST_BROKER": redis}))
+            clients.append(stack.enter_context(PythonClient("threads")))
+            clients[-1].connect(url)
+        hear_each_other(clients)
+
+
+def hear_each_other(clients: list[PythonClient]) -> None:
+    for number, client in enumerate(clients):
+        assert client.do("call", "say", number, timeout=PATIENCE) == "delivered"
+        for each in clients:
+            assert each.hear("said") == (number,)
+
+
+def test_nodes_by_one_command_are_started_so() -> None:
+    """``tests/node/test_cli_up.py`` starts them."""
+    program, *arguments = UP.split()
+    options = _parser().parse_args(arguments)
+    assert (program, options.app, options.nodes, options.port) == ("roomcast", "main:app", 4, 8000)
