@@ -125,7 +125,7 @@ def deployed(name: str, folder: Path, config: pytest.Config, app: Mapping[str, s
     for file, text in app.items():
         (folder / file).write_text(text)
     environment = {"PYTHONPATH": str(older_gunicorn(config))} if way.older_gunicorn else {}
-    with documented(way.command, folder, environment) as (url, running):
+    with documented(way.command, folder, environment, way.ends) as (url, running):
         yield Deployed(name, url, running)
 
 

@@ -41,11 +41,15 @@ def ported(command: str, port: str) -> list[str]:
 
 @contextlib.contextmanager
 def documented(
-    command: str, folder: Path, environment: Mapping[str, str] | None = None
+    command: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    ends: signal.Signals = signal.SIGTERM,
 ) -> Iterator[tuple[str, LoggedProcess]]:
-    """Run it in ``folder``, on another port: (its URL, the process). It is ended as an operator does (SIGINT).
+    """Run it in ``folder``, on another port: (its URL, the process). It is ended as an operator does, by that signal.
 
-    ``environment`` is added to that of this process; its ``PYTHONPATH`` comes before what this process can import.
+    Processes of its own that it leaves behind are killed. ``environment`` is added to that of this process; its
+    ``PYTHONPATH`` comes before what this process can import.
     """
     port = str(free_port())
     for file in folder.glob("serve_*.py"):
@@ -56,7 +60,12 @@ def documented(
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ported(command, port), cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT
+            ported(command, port),
+            cwd=folder,
+            env=variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
         )
     running = LoggedProcess(process, log, START_PATIENCE)
     try:
@@ -67,8 +76,9 @@ def documented(
         raise
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ends)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(2 * PATIENCE)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
