@@ -14,6 +14,7 @@ import httpx
 import pytest
 import socketio
 
+from tests.support.browser import SCENARIO_PATIENCE, Scenario, chat_client, chromium_program, node_with_playwright
 from tests.support.documented import documented, ported
 from tests.support.logged_process import LoggedProcess
 from tests.support.patience import PATIENCE
@@ -27,6 +28,7 @@ SERVE, PREPARE = (
 )
 PEOPLE = ("ann", "bo")
 PASSWORD = "correct horse battery staple"
+pytestmark = pytest.mark.timeout(2 * SCENARIO_PATIENCE)
 TRANSPORTS = (["polling"], ["websocket"])
 
 
@@ -105,6 +107,12 @@ def test_users_are_known_and_spoken_to(office: Office, page: Any, transports: li
         assert client.hear("told") == ({"by": "bo", "text": "lunch"},)
     for browser in (ann, bo):
         browser.close()
+
+
+def test_its_page(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", PASSWORD)
+    chat_client()  # the file that stands in for the CDN
+    Scenario([office.url], node_with_playwright(), chromium_program(), tmp_path).play("office.mjs")
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="".join)

@@ -17,7 +17,7 @@ INTEROP_APP = {
 }
 """In the place of the applications of docs/deployment.md."""
 
-THINNED = {("client", "4.0"), ("parser", "msgpack"), ("kind", "asyncio")}
+THINNED = {("client", "4.0"), ("parser", "msgpack"), ("kind", "threads")}
 """Parameters of which one server is enough: what they are about does not depend on what carries it."""
 ANOTHER_SERVER = os.environ.get("ROOMCAST_CONFORMANCE_URL")
 """A server that runs already, roomcast or not ("http://127.0.0.1:3000"): the cases are then run against that one."""

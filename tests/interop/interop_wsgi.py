@@ -1,4 +1,7 @@
-"""The application of ``interop_app.py`` for the blocking server: the same events, the same answers, beside Flask."""
+"""The application of ``interop_app.py`` for the blocking server: the same events, the same answers, beside Flask.
+
+Handlers of one client run at once, and in threads they answer in any order; at ``/orderly.io/`` one after another.
+"""
 
 from __future__ import annotations
 
@@ -149,12 +152,13 @@ def page() -> tuple[str, dict[str, str]]:
 
 
 sio = build()
+orderly = build(async_handlers=False)
 quick = build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
 app = socketio.WSGIApp(
     sio,
     socketio.WSGIApp(
         build(serializer="msgpack"),
-        socketio.WSGIApp(quick, other, socketio_path="quick.io"),
+        socketio.WSGIApp(quick, socketio.WSGIApp(orderly, other, socketio_path="orderly.io"), socketio_path="quick.io"),
         socketio_path="msgpack.io",
     ),
     static_files=STATIC_FILES,

@@ -31,7 +31,7 @@ every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 @contextlib.contextmanager
 def in_hall(server: Deployed, transport: str) -> Iterator[PythonClient]:
-    with PythonClient("threads") as client:
+    with PythonClient("asyncio") as client:
         client.connect(server.url, (HALL,), transports=TRANSPORTS[transport])
         yield client
 
@@ -70,7 +70,7 @@ def test_catch_all(interop: Deployed, transport: str) -> None:
     with in_hall(interop, transport) as client:
         assert call(client, "never heard of") == "never heard of"
         assert call(client, "nor of", 1, b"\x00") == ("nor of", 1, b"\x00")
-    with PythonClient("threads") as client:
+    with PythonClient("asyncio") as client:
         client.connect(interop.url, ("/observer",), transports=TRANSPORTS[transport])
         assert client.do("call", "where", "am I", namespace="/observer") == ("/observer", "am I")
 

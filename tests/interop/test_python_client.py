@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import socketio
 
-from tests.support.deployments import Deployed
+from tests.support.deployments import EMPTY, Deployed
 from tests.support.python_client import KINDS, PythonClient
 from tests.support.server import running_server
 
@@ -35,7 +35,7 @@ def connected(server: Deployed, kind: str, transport: str, parser: str = "json",
     """A client in the main namespace, or in those that are named."""
     parsing, path = PARSERS[parser]
     with PythonClient(kind, **parsing) as client:
-        client.connect(server.url, transports=TRANSPORTS[transport], socketio_path=path, **options)
+        client.connect(server.url, transports=TRANSPORTS[transport], **{"socketio_path": path, **options})
         yield client
 
 
@@ -60,7 +60,8 @@ def test_events(interop: Deployed, kind: str, transport: str, parser: str) -> No
 @every_transport
 @every_parser
 def test_binary(interop: Deployed, kind: str, transport: str, parser: str) -> None:
-    several = {"first": BYTES, "list": [b"", "text", b"second"]}
+    no_empty = EMPTY in interop.way.cannot and transport != "polling"
+    several = {"first": BYTES, "list": [BYTES if no_empty else b"", "text", b"second"]}
     with connected(interop, kind, transport, parser) as client:
         for args in [(BYTES,), (several, BYTES), (b"\x07" * 70_000,)]:
             client.do("emit", "echo", args)
@@ -140,7 +141,7 @@ def test_refusal(interop: Deployed, kind: str, transport: str, parser: str) -> N
 @every_kind
 @every_transport
 def test_order(interop: Deployed, kind: str, transport: str) -> None:
-    with connected(interop, kind, transport) as client:
+    with connected(interop, kind, transport, socketio_path=interop.orderly) as client:
         for batch in range(BATCHES):
             sent = [bytes([batch, number]) if number % 5 == 3 else number for number in range(BATCH)]
             for value in sent:
@@ -155,15 +156,22 @@ def test_reasons(interop: Deployed, kind: str, transport: str) -> None:
         with connected(interop, kind, transport, auth={"tag": "leave"}) as client:
             client.leave()
             assert client.hear("disconnect") == ("client disconnect",)
-        (left,) = observer.hear("left", "/observer")
-        assert left["tag"] == "leave"
+        left = departure(observer, "leave")
         # On WebSocket this client closes the connection, often before its DISCONNECT packet has gone out.
         cut_short = set() if transport == "polling" else {"transport close"}
         assert left["reason"] in {"client disconnect"} | cut_short
         with connected(interop, kind, transport, auth={"tag": "kick"}) as client:
             client.do("emit", "kick")
             assert client.hear("disconnect") == ("server disconnect",)
-        assert observer.hear("left", "/observer") == ({"tag": "kick", "reason": "server disconnect"},)
+        assert departure(observer, "kick") == {"tag": "kick", "reason": "server disconnect"}
+
+
+def departure(observer: PythonClient, tag: str) -> dict[str, Any]:
+    """What the server says when this one has left. Clients of earlier tests may be missed at any time."""
+    while True:
+        left: dict[str, Any] = observer.hear("left", "/observer")[0]
+        if left["tag"] == tag:
+            return left
 
 
 @pytest.mark.parametrize("graceful", [True, False], ids=["stopped", "killed"])

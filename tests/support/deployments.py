@@ -28,6 +28,7 @@ PAGE = ROOT / "docs" / "deployment.md"
 WEBSOCKET = "WebSocket"
 REASON = "reason `server shutting down`"
 HANDLERS = "disconnect handler at the end"
+EMPTY = "empty binary data over WebSocket"
 """What not every way can do, as the page calls it."""
 
 CLOSES_FIRST = "it closes WebSockets before it tells the application that it ends: their reason is `transport close`"
@@ -78,7 +79,10 @@ WAYS: Mapping[str, Way] = {
     "daphne": Way(
         "daphne --bind 127.0.0.1 --port 8000 main:app",
         asynchronous=True,
-        cannot={HANDLERS: "it tells the application neither that it starts nor that it ends (ASGI's lifespan)"},
+        cannot={
+            HANDLERS: "it tells the application neither that it starts nor that it ends (ASGI's lifespan)",
+            EMPTY: "it sends no message without bytes, and the client waits for that attachment for ever",
+        },
     ),
     "gunicorn, threads": Way("gunicorn --workers 1 --threads 20 app:app"),
     "gunicorn, gevent": Way("gunicorn --workers 1 -k gevent app:app"),
@@ -106,6 +110,11 @@ class Deployed:
         self.way = WAYS[name]
         self.url = url
         self.running = running
+
+    @property
+    def orderly(self) -> str:
+        """The path at which one client's handlers run one after another. Coroutines that wait for nothing do anyhow."""
+        return "socket.io" if self.way.asynchronous else "orderly.io"
 
     def output(self) -> str:
         """What it wrote, but for what hypercorn's tasks say under Python 3.11 when they are cancelled."""
