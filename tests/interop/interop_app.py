@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import roomcast as socketio
-from tests.interop.served import ORIGIN, STATIC_FILES
+from tests.interop.served import ORIGIN, PING_INTERVAL, STATIC_FILES
 
 
 class Rooms(socketio.AsyncNamespace):
@@ -141,7 +141,7 @@ def add_hall(sio: socketio.AsyncServer) -> None:
 
 
 def build(origins: Any = "*", **options: Any) -> socketio.AsyncServer:
-    sio = socketio.AsyncServer(cors_allowed_origins=origins, **options)
+    sio = socketio.AsyncServer(cors_allowed_origins=origins, **{"ping_interval": PING_INTERVAL, **options})
     sio.register_namespace(Rooms("/room"))
     add_life(sio)
     add_events(sio)

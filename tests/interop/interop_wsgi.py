@@ -11,7 +11,7 @@ from typing import Any
 import flask
 
 import roomcast as socketio
-from tests.interop.served import ORIGIN, STATIC_FILES
+from tests.interop.served import ORIGIN, PING_INTERVAL, STATIC_FILES
 
 
 class Rooms(socketio.Namespace):
@@ -134,7 +134,7 @@ def add_hall(sio: socketio.Server) -> None:
 
 
 def build(origins: Any = "*", **options: Any) -> socketio.Server:
-    sio = socketio.Server(cors_allowed_origins=origins, **options)
+    sio = socketio.Server(cors_allowed_origins=origins, **{"ping_interval": PING_INTERVAL, **options})
     sio.register_namespace(Rooms("/room"))
     add_life(sio)
     add_events(sio)

@@ -9,6 +9,11 @@ ORIGIN = "https://example.org"
 
 SCENARIOS = Path(__file__).parent / "js" / "scenarios.js"
 
+PING_INTERVAL = 5.0
+"""Seconds. python-socketio's client, when it is refused by polling before it knows that its CONNECT has arrived, says
+no goodbye and waits for the end of its poll: the next ping.
+"""
+
 STATIC_FILES = {
     "/scenarios.js": str(SCENARIOS),
     "/notes": {"content_type": "text/x-notes", "filename": str(SCENARIOS.with_name("package.json"))},
