@@ -43,8 +43,11 @@ FLAVOURS: Mapping[str, Command] = {
     "daphne": lambda app, port: ["daphne", "--bind", HOST, "--port", str(port), app],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
+    "aiohttp": lambda app, port: ["tests.interop.apps.aiohttp_server", app, str(port)],
+    "tornado": lambda app, port: ["tests.interop.apps.tornado_server", app, str(port)],
+    "sanic": lambda app, port: ["tests.interop.apps.sanic_server", app, str(port)],
 }
-"""Name of a flavour to the arguments after ``python -m``."""
+"""Name of a flavour to the arguments after ``python -m``. What the last three serve: tests/interop/apps/served.py."""
 
 
 class ServerFailed(AssertionError):
