@@ -29,6 +29,7 @@ class IOStreamTransport(asyncio.Transport):
 
     def begin(self) -> None:
         """Tell the protocol that the connection is its own, and read."""
+        self._stream.set_nodelay(True)
         self._protocol.connection_made(self)
         self._task = asyncio.ensure_future(self._read())
 

@@ -100,7 +100,7 @@ class SanicIncoming:
     async def part(self) -> bytes | None:
         try:
             stream: Any = self._request.stream
-            part: bytes | None = await stream.read()
+            part: bytes | None = await stream.read() if stream.request_body else None
             return part
         except SanicException as error:
             raise CutOffError from error  # it speaks no HTTP

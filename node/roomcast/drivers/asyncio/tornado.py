@@ -21,6 +21,7 @@ from roomcast.drivers.asyncio.websocket import AdoptedConnection
 from roomcast.engineio.request import Request
 
 if TYPE_CHECKING:
+    from roomcast.drivers.asyncio.runtime import Runtime
     from roomcast.engineio.response import Response
 
 
@@ -58,9 +59,9 @@ class SocketIOHandler(RequestHandler):
         self.incoming = TornadoIncoming()
         self._answering: asyncio.Future[None] | None = None
 
-    def begin(self, answer: Any) -> None:
+    def begin(self, answering: Any) -> None:
         """Write what this coroutine answers, when it does."""
-        self._answering = asyncio.ensure_future(self._write(answer))
+        self._answering = asyncio.ensure_future(self._answer(answering))
 
     def data_received(self, chunk: bytes) -> None:
         if self._answering is not None and not self._answering.done():
@@ -88,19 +89,18 @@ class SocketIOHandler(RequestHandler):
 
     get = head = post = put = patch = delete = options = _rest
 
-    async def _write(self, answering: Any) -> None:
+    async def _answer(self, answering: Any) -> None:
         answer: Response | None = await answering
-        if self.incoming.closed.is_set() or self._finished:
-            return
-        if answer is None:
-            self.set_status(400)
-            self.finish()
-            return
+        if answer is not None and not self.incoming.closed.is_set():
+            self.respond(answer)
+
+    def respond(self, answer: Response) -> None:
+        """Write a whole answer."""
         self.set_status(answer.status)
         self.clear_header("Content-Type")
         for name, value in answer.headers:
             self.add_header(name.decode("latin-1"), value.decode("latin-1"))
-        self.finish(answer.body)
+        self.finish(answer.body or None)  # with 204 it may not be given an empty one
 
 
 class TornadoIncoming:
@@ -149,16 +149,23 @@ def read_request(handler: RequestHandler) -> Request:
     )
 
 
-async def _hand_over(runtime: Any, request: Request, handler: RequestHandler) -> None:
+async def _hand_over(runtime: Runtime, request: Request, handler: SocketIOHandler) -> None:
     """Take the connection, with what Tornado has read of it."""
-    stream = handler.detach()
-    if isinstance(stream, SSLIOStream):
-        IOStreamTransport(stream, AdoptedConnection(runtime, request, b"")).begin()
-        return
-    early = _read_early(stream)
+    connection: Any = handler.request.connection
+    stream = connection.stream
     if stream.closed():
         return
-    ours = stream.socket.dup()
+    if isinstance(stream, SSLIOStream):
+        IOStreamTransport(handler.detach(), AdoptedConnection(runtime, request, b"")).begin()
+        return
+    try:
+        ours = stream.socket.dup()
+    except OSError:  # the process has as many descriptors as it may
+        runtime.bind()
+        runtime.counters.refused.count("busy")
+        handler.respond(runtime.engine.unavailable(request))
+        return
+    early = _read_early(handler.detach())
     stream.close()
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(lambda: AdoptedConnection(runtime, request, early), ours)
