@@ -99,6 +99,12 @@ class ServerProcess:
                 self._process.wait(PATIENCE)
         self.kill()
 
+    def ends(self, by: signal.Signals, patience: float) -> int:
+        """Send it this signal, and wait until it has ended; its status."""
+        assert self._process is not None, "not started"
+        self._process.send_signal(by)
+        return self._process.wait(patience)
+
     def kill(self) -> None:
         """End it without a word to its clients."""
         if self._process is not None:

@@ -8,6 +8,8 @@ WebSocket code is used.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.iostream import IOStream, SSLIOStream
@@ -23,6 +25,8 @@ from roomcast.engineio.request import Request
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.runtime import Runtime
     from roomcast.engineio.response import Response
+
+    Answering = Callable[[], Awaitable[Response | None]]
 
 
 def make_handler(server: Any) -> type[RequestHandler]:
@@ -45,7 +49,7 @@ async def serve(server: Any, handler: SocketIOHandler) -> None:
     if asks_for_websocket(request):
         await _hand_over(server.runtime, request, handler)
     else:
-        handler.begin(answer_http(server.runtime, request, handler.incoming))
+        handler.begin(request.method == "POST", partial(answer_http, server.runtime, request, handler.incoming))
 
 
 TORNADO = Framework(serve)
@@ -53,15 +57,19 @@ TORNADO = Framework(serve)
 
 @stream_request_body
 class SocketIOHandler(RequestHandler):
-    """Answers one request as soon as there is an answer, which may be before its body has come."""
+    """Answers one request; one with a body as soon as there is an answer, which may be before the body has come."""
 
     def initialize(self) -> None:
         self.incoming = TornadoIncoming()
+        self._find: Answering | None = None
         self._answering: asyncio.Future[None] | None = None
+        self._has_come = False
 
-    def begin(self, answering: Any) -> None:
-        """Write what this coroutine answers, when it does."""
-        self._answering = asyncio.ensure_future(self._answer(answering))
+    def begin(self, reads: bool, find: Answering) -> None:
+        """Write what ``find`` answers: it begins now if it reads the body, else when the whole request has come."""
+        self._find = find
+        if reads:
+            self._answering = asyncio.ensure_future(self._answer())
 
     def data_received(self, chunk: bytes) -> None:
         if self._answering is not None and not self._answering.done():
@@ -83,14 +91,14 @@ class SocketIOHandler(RequestHandler):
 
     async def _rest(self, *_: Any) -> None:
         """The body has come."""
+        self._has_come = True
         self.incoming.parts.put_nowait(b"")
-        if self._answering is not None:
-            await self._answering
+        await (self._answer() if self._answering is None else self._answering)
 
     get = head = post = put = patch = delete = options = _rest
 
-    async def _answer(self, answering: Any) -> None:
-        answer: Response | None = await answering
+    async def _answer(self) -> None:
+        answer = None if self._find is None else await self._find()
         if answer is not None and not self.incoming.closed.is_set():
             self.respond(answer)
 
@@ -98,6 +106,8 @@ class SocketIOHandler(RequestHandler):
         """Write a whole answer."""
         self.set_status(answer.status)
         self.clear_header("Content-Type")
+        if not self._has_come:
+            self.set_header("Connection", "close")  # Tornado reads no further, and closes
         for name, value in answer.headers:
             self.add_header(name.decode("latin-1"), value.decode("latin-1"))
         self.finish(answer.body or None)  # with 204 it may not be given an empty one
