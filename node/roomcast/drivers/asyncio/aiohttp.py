@@ -93,7 +93,7 @@ class AiohttpIncoming:
         transport = self._request.transport
         if transport is None:
             return
-        watch = _Watch(transport.get_protocol())
+        watch = Watch(transport.get_protocol())
         transport.set_protocol(watch)
         try:
             await watch.lost.wait()
@@ -102,7 +102,7 @@ class AiohttpIncoming:
                 transport.set_protocol(watch.theirs)
 
 
-class _Watch(asyncio.Protocol):
+class Watch(asyncio.Protocol):
     """Notices that a client goes while its request is answered, which aiohttp tells nobody. All else goes through."""
 
     def __init__(self, theirs: Any) -> None:
@@ -160,8 +160,25 @@ def _take(request: web.Request, transport: asyncio.Transport) -> bytes:
     protocol.set_parser(early)
     protocol.transport = None  # else it would close it
     protocol.connection_lost(None)
-    protocol.transport = transport  # the application finds the request in the environ, and may ask for its transport
+    protocol.transport = _Shown(transport)
     return early.data
+
+
+class _Shown(asyncio.Transport):
+    """What applications find as ``environ["aiohttp.request"].transport``: it tells, and cannot be closed by aiohttp."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._shown = transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._shown.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._shown.is_closing()
+
+    def close(self) -> None:
+        """It is not aiohttp's any more."""
 
 
 def _respond(answer: Response | None) -> web.Response:

@@ -169,7 +169,7 @@ async def _hand_over(runtime: Runtime, request: Request, handler: SocketIOHandle
         IOStreamTransport(handler.detach(), AdoptedConnection(runtime, request, b"")).begin()
         return
     try:
-        ours = stream.socket.dup()
+        ours = _duplicate(stream)
     except OSError:  # the process has as many descriptors as it may
         runtime.bind()
         runtime.counters.refused.count("busy")
@@ -179,6 +179,11 @@ async def _hand_over(runtime: Runtime, request: Request, handler: SocketIOHandle
     stream.close()
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(lambda: AdoptedConnection(runtime, request, early), ours)
+
+
+def _duplicate(stream: IOStream) -> Any:
+    """The socket once more, for closing the stream does not close that; OSError without a descriptor to spare."""
+    return stream.socket.dup()
 
 
 def _read_early(stream: IOStream) -> bytes:
