@@ -52,20 +52,23 @@ async def test_every_path() -> None:
             assert (await request(f"{base}{path}?{POLLING}")).text.startswith("0{")
 
 
-async def test_under_asgi_it_is_polling() -> None:
-    sio = echo_server(drain_seconds=0)
+def under_asgi() -> Any:
     app: Any = Sanic("under-asgi", configure_logging=False)
+    Sanic.unregister_app(app)
     app.config.TOUCHUP = False
-    sio.attach(app)
-    async with serve(app, FAST) as base:
+    echo_server(drain_seconds=0).attach(app)
+    return app
+
+
+async def test_under_asgi_it_is_polling() -> None:
+    async with serve(under_asgi(), FAST) as base:
         assert '"upgrades":[]' in (await request(f"{base}/socket.io/?{POLLING}")).text
         client = await PollingClient.open(base)
         await client.connect()
         assert await client.call("echo", "x" * 100_000, id=1) == f'431["{"x" * 100_000}"]'
         await client.aclose()
-    async with serve(app, FAST, ws="none") as base:
+    async with serve(under_asgi(), FAST, ws="none") as base:
         wire = await Wire.open(base)
         await wire.send(handshake())
         assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 501 ")
         await wire.aclose()
-    Sanic.unregister_app(app)

@@ -32,7 +32,8 @@ async def test_its_first_request_starts_it() -> None:
 async def test_protections_of_forms_are_not_asked(protection: str) -> None:
     """A session id is the secret that they would be; origins are judged by ``cors_allowed_origins``."""
     sio = echo_server(drain_seconds=0, cors_allowed_origins=["https://app.example"])
-    async with InsideNode(sio, "tornado", **{protection: True}) as node:
+    settings: dict[str, Any] = {protection: True}
+    async with InsideNode(sio, "tornado", **settings) as node:
         client = await node.polling()
         headers = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
         assert (await client.post("40", headers=headers)).status_code == 200
