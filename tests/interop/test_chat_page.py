@@ -115,7 +115,7 @@ def png_size(picture: Path) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.parametrize("page", ["chat/public/client.js", "fastapi_app/index.html"])
+@pytest.mark.parametrize("page", ["chat/public/client.js", "fastapi_app/index.html", "aiohttp_app/index.html"])
 def test_the_cdn_copy_is_checked_against_the_npm_file(page: str, client: Path) -> None:
     digest = base64.b64encode(hashlib.sha384(client.read_bytes()).digest()).decode()
     text = (ROOT / "examples" / page).read_text()
