@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from roomcast import exceptions
 from roomcast.drivers.asyncio.asgi import ASGIApp
+from roomcast.drivers.asyncio.frameworks import get_tornado_handler
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.server import AsyncServer
@@ -46,6 +47,7 @@ __all__ = [
     "WSGIApp",
     "ZmqManager",
     "exceptions",
+    "get_tornado_handler",
 ]
 
 __version__ = "0.1.0"
@@ -53,7 +55,6 @@ __version__ = "0.1.0"
 # Names of the same API that are not there yet: an application that asks for one is told so, not merely that it is
 # missing.
 _LATER = {
-    "get_tornado_handler": "the Tornado front",
     "PubSubManager": "python-socketio's queue format",
 }
 

@@ -13,6 +13,7 @@ import socketio
 
 from roomcast.cli import _parser
 from roomcast.supervision.status import COLUMNS
+from tests.support.documented import documented
 from tests.support.inprocess import Way, serve
 from tests.support.pages import blocks, write_files
 from tests.support.patience import PATIENCE
@@ -32,7 +33,7 @@ STARTS = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the README's files, the current one."""
     monkeypatch.chdir(tmp_path)
-    assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py", "kitchen.py"}
+    assert set(write_files(README, tmp_path)) == {"chat.py", "chat.html", "shop.py", "serve_bakery.py", "kitchen.py"}
     return tmp_path
 
 
@@ -78,6 +79,14 @@ def test_the_order_reaches_every_screen(folder: Path) -> None:
         answer = httpx.post(f"{server.url}/orders", params={"dish": "Soup"}, timeout=PATIENCE, trust_env=False)
         assert answer.json() == "on its way"
         assert screen.hear("ordered") == ("Soup",)
+
+
+def test_the_order_reaches_every_screen_from_aiohttp_too(folder: Path) -> None:
+    with documented("python serve_bakery.py", folder) as (url, _), PythonClient("threads") as screen:
+        screen.connect(url)
+        answer = httpx.post(f"{url}/orders", data={"dish": "Bread"}, timeout=PATIENCE, trust_env=False)
+        assert answer.text == "on its way"
+        assert screen.hear("ordered") == ("Bread",)
 
 
 def test_the_order_reaches_every_screen_from_flask_too(folder: Path) -> None:

@@ -62,3 +62,5 @@ async def message_with_ack(sid: str, *args: Any) -> tuple[Any, ...]:
 
 
 app = roomcast.ASGIApp(sio, other_asgi_app=roomcast.ASGIApp(eio, socketio_path="engine.io"))
+servers = {"socket.io": sio, "engine.io": eio}
+"""The same for frameworks."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 import uvloop
@@ -24,24 +25,28 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def on_every_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
+def on_every_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Where transports of asyncio and uvloop behave differently: closing, pausing, TLS."""
 
     @pytest.mark.parametrize("loop", LOOPS)
-    def run(loop: str) -> None:
+    def run(loop: str, **arguments: Any) -> None:
         uncaught: list[dict[str, Any]] = []
 
         async def watched() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
             async with asyncio.timeout(4 * TIMEOUT):
-                await test()
+                await test(**arguments)
 
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.run(watched())
         assert uncaught == []
 
+    signature = inspect.signature(test)
+    loop = inspect.Parameter("loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    with_loop = signature.replace(parameters=[loop, *signature.parameters.values()])
+    run.__signature__ = with_loop  # what pytest reads fixtures and parameters from
     run.__doc__ = test.__doc__
-    return run
+    return cast("Callable[..., None]", run)
 
 
 def handshake(query: str = "EIO=4&transport=websocket", path: str = "/socket.io/", **headers: str | None) -> bytes:

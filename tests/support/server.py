@@ -41,8 +41,11 @@ FLAVOURS: Mapping[str, Command] = {
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
+    "aiohttp": lambda app, port: ["tests.interop.apps.aiohttp_server", app, str(port)],
+    "tornado": lambda app, port: ["tests.interop.apps.tornado_server", app, str(port)],
+    "sanic": lambda app, port: ["tests.interop.apps.sanic_server", app, str(port)],
 }
-"""Name of a flavour to the arguments after ``python -m``."""
+"""Name of a flavour to the arguments after ``python -m``. What the last three serve: tests/interop/apps/served.py."""
 
 
 class ServerFailed(AssertionError):
@@ -93,6 +96,12 @@ class ServerProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(PATIENCE)
         self.kill()
+
+    def ends(self, by: signal.Signals, patience: float) -> int:
+        """Send it this signal, and wait until it has ended; its status."""
+        assert self._process is not None, "not started"
+        self._process.send_signal(by)
+        return self._process.wait(patience)
 
     def kill(self) -> None:
         """End it without a word to its clients."""

@@ -250,11 +250,6 @@ class ServerSurface(Serving):
         """How many entries every table of this node has; without clients all are 0."""
         return self.node.census()
 
-    def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
-        """For aiohttp and Sanic; not there yet."""
-        # The fronts for aiohttp and Sanic come with the other async modes; until then callers read what works.
-        raise NotImplementedError("attach() is not there yet: serve ASGIApp(sio, other_asgi_app) instead")
-
     def instrument(self, *_: Any, **__: Any) -> Any:
         """The Admin UI of Socket.IO; not there yet."""
         # Part of this API's surface: an application that calls it must learn why nothing happens.

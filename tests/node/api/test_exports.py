@@ -30,9 +30,10 @@ TOP = [
     "KombuManager",
     "KafkaManager",
     "ZmqManager",
+    "get_tornado_handler",
     "exceptions",
 ]
-LATER = ["get_tornado_handler", "PubSubManager"]
+LATER = ["PubSubManager"]
 
 MODULES = {
     "exceptions": ["SocketIOError", "ConnectionError", "ConnectionRefusedError", "TimeoutError", "BadNamespaceError"],
@@ -47,6 +48,7 @@ MODULES = {
     "zmq_manager": ["ZmqManager"],
     "async_namespace": ["AsyncNamespace"],
     "asgi": ["ASGIApp"],
+    "tornado": ["get_tornado_handler"],
 }
 
 

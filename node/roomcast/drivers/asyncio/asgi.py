@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from roomcast.drivers.asyncio.asgi_polling import handle_http
 from roomcast.drivers.asyncio.asgi_websocket import handle_websocket
+from roomcast.drivers.asyncio.frameworks import Framework
 from roomcast.drivers.asyncio.lifespan import Callback, run_lifespan
 from roomcast.engineio.request import Request
 from roomcast.static_files import resolve
@@ -100,6 +101,13 @@ async def serve_request(runtime: Runtime, scope: Any, receive: Any, send: Any) -
         await handle_http(runtime, request, receive, send)
     else:
         await handle_websocket(runtime, request, scope, receive, send)
+
+
+async def _serve(server: Any, scope: Any, receive: Any, send: Any) -> None:
+    await serve_request(server.runtime, scope, receive, send)
+
+
+ASGI = Framework(_serve)
 
 
 def own_paths(scope: Any) -> tuple[str, ...]:

@@ -1,135 +1,43 @@
-"""Long polling under ASGI: one coroutine per request; the rules are the engine's (wire.md 1.5, 1.6)."""
+"""Long polling under ASGI: its messages in, one answer out."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from roomcast.engineio import response
-from roomcast.engineio.admission import Continue, Handshake, Preflight
-from roomcast.engineio.bodies import TOO_LARGE, TOO_SLOW, BodyError, check_head
-from roomcast.engineio.response import Response
+from roomcast.drivers.asyncio.polling import CutOffError, answer_http
 
 if TYPE_CHECKING:
     from roomcast.drivers.asyncio.runtime import Runtime
     from roomcast.engineio.request import Request
-    from roomcast.engineio.session import Session
-
-# A body of many packets lets others have a turn after each millisecond of work (limits.md).
-SLICE = 0.001
 
 
-class CutOffError(BodyError):
-    """The client has gone: nobody is left to read an answer."""
+class AsgiIncoming:
+    """What ``receive`` still has of a request (:class:`~roomcast.drivers.asyncio.polling.Incoming`)."""
+
+    __slots__ = ("_ended", "_receive")
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def part(self) -> bytes | None:
+        if self._ended:
+            return None
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise CutOffError
+        self._ended = not message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        return body
+
+    async def gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
 
 async def handle_http(runtime: Runtime, request: Request, receive: Any, send: Any) -> None:
     """Answer one HTTP request for the engine."""
-    engine = runtime.engine
-    runtime.catch_up()
-    outcome = engine.admit(request, upgrade=False)
-    answer: Response | None
-    if isinstance(outcome, Handshake):
-        answer = engine.busy(request, runtime.time()) or engine.open_polling(request, runtime.time())
-    elif isinstance(outcome, Continue):
-        session: Any = outcome.session
-        if request.method == "POST":
-            answer = await _post(runtime, session, request, receive)
-        else:
-            answer = await _poll(runtime, session, request, receive)
-    elif isinstance(outcome, Preflight):
-        answer = engine.policy.preflight(request)
-    else:
-        answer = runtime.refusals.answer(request, outcome)
+    answer = await answer_http(runtime, request, AsgiIncoming(receive))
     if answer is not None:
-        if request.method == "HEAD":
-            answer = response.without_body(answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
         await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _poll(runtime: Runtime, session: Session, request: Request, receive: Any) -> Response | None:
-    """A GET: answered at once, or held until there is something to say or the client is gone."""
-    answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-
-    def answer(payload: Response) -> None:
-        if not answered.done():
-            answered.set_result(payload)
-
-    runtime.do(runtime.engine.poll(session, request, answer))
-    if answered.done():
-        return answered.result()
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait((answered, gone), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not answered.done():
-            answered.cancel()
-            runtime.do(runtime.engine.poll_lost(session))
-    return None if answered.cancelled() else answered.result()
-
-
-async def _disconnected(receive: Any) -> None:
-    """Wait until the client has dropped the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _post(runtime: Runtime, session: Session, request: Request, receive: Any) -> Response | None:
-    """A POST: the body within its bounds, then packet by packet; the answer comes after all of them."""
-    engine = runtime.engine
-    refusal, work = engine.post_begins(session, request)
-    runtime.do(work)
-    if refusal is not None:
-        return refusal
-    try:
-        body = await _read_body(runtime, request, receive)
-    except BodyError as error:
-        answer, work = engine.post_failed(session, request, error)
-        runtime.do(work)
-        return None if isinstance(error, CutOffError) else answer
-    except asyncio.CancelledError:
-        runtime.do(engine.post_lost(session))
-        raise
-    steps = engine.post(session, request, body, runtime.time())
-    until = runtime.time() + SLICE
-    while True:
-        try:
-            work = next(steps)
-        except StopIteration as end:
-            done: Response = end.value
-            return done
-        waiting = runtime.must_wait(work, runtime.do(work))
-        if waiting is not None:
-            await asyncio.wait((waiting.task,))
-        if runtime.time() > until:
-            await asyncio.sleep(0)
-            until = runtime.time() + SLICE
-
-
-async def _read_body(runtime: Runtime, request: Request, receive: Any) -> bytes:
-    """The whole body; raises BodyError for one that is too large, too slow, encoded, or cut off."""
-    settings = runtime.engine.settings
-    check_head(request, settings.max_payload)
-    try:
-        async with asyncio.timeout(settings.body_timeout):
-            return await _collect(receive, settings.max_payload)
-    except TimeoutError as error:
-        raise BodyError(*TOO_SLOW) from error
-
-
-async def _collect(receive: Any, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CutOffError(*TOO_SLOW)
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyError(*TOO_LARGE)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)

@@ -7,15 +7,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from roomcast.async_modes import load
 from roomcast.core.bare import BareServer, BareSession, EngineView
 from roomcast.core.handlers import Call
 from roomcast.core.options import read_options
 from roomcast.core.work import Notify
+from roomcast.drivers.asyncio.frameworks import DEFAULT_MODE, FRAMEWORKS, FRONTS, attach
 from roomcast.drivers.asyncio.runtime import Runtime
 from roomcast.environment import with_environment
 from roomcast.errors import SettingsError
 
-ASYNC_MODES = ("asgi",)
 SHUTDOWN_PATIENCE = 5.0
 
 
@@ -23,14 +24,20 @@ class EngineFacade(EngineView):
     """``sio.eio`` for asyncio."""
 
     def __init__(self, runtime: Runtime, logger: bool | Any | None, async_mode: str | None) -> None:
-        if async_mode is not None and async_mode not in ASYNC_MODES:
-            raise SettingsError(f"Invalid async_mode specified: {async_mode!r}; 'asgi' is there")
-        self.async_mode = async_mode or ASYNC_MODES[0]
+        if async_mode is not None:
+            load(async_mode, FRAMEWORKS)
+        self.async_mode = async_mode or DEFAULT_MODE
+        self._wanted = async_mode
         super().__init__(runtime.engine, runtime.refusals, logger)
         self._runtime = runtime
 
     def mounted(self, async_mode: str) -> None:
-        """Told by the application that serves it."""
+        """Told by what serves it, which decides, unless the constructor was told: SettingsError if they contradict."""
+        if self._wanted not in (None, async_mode):
+            raise SettingsError(
+                f"async_mode={self._wanted!r} was asked for, but {async_mode!r} is what serves it: leave async_mode "
+                f"out, or {FRONTS[self._wanted]}"
+            )
         self.async_mode = async_mode
 
     async def disconnect(self, sid: str | None = None) -> None:
@@ -80,8 +87,12 @@ class EngineServer(BareServer):
         self._replace(sid, session)
 
     def mounted(self, async_mode: str) -> None:
-        """Told by the application that serves it."""
+        """Told by what serves it."""
         self.facade.mounted(async_mode)
+
+    def attach(self, app: Any, engineio_path: str = "engine.io") -> None:
+        """Serve it from an aiohttp or Sanic application, as ``AsyncServer.attach`` does."""
+        attach(self, app, engineio_path)
 
     async def start(self) -> None:
         self.engine.accepting = True

@@ -10,6 +10,7 @@ from roomcast.core.api import ServerSurface, answer_of, chosen_target
 from roomcast.core.contract import Callback
 from roomcast.drivers.asyncio.bus import Bus
 from roomcast.drivers.asyncio.engine_server import EngineFacade
+from roomcast.drivers.asyncio.frameworks import attach, serve
 from roomcast.drivers.asyncio.manager import AsyncManager
 from roomcast.drivers.asyncio.namespace import AsyncNamespace
 from roomcast.drivers.asyncio.runtime import Runtime
@@ -69,11 +70,11 @@ class AsyncServer(ServerSurface):
 
     @property
     def async_mode(self) -> str:
-        """How it is served: ``"asgi"``."""
+        """How it is served: ``"asgi"``, ``"aiohttp"``, ``"tornado"`` or ``"sanic"``."""
         return self.eio.async_mode
 
     def mounted(self, async_mode: str) -> None:
-        """Told by the application that serves it."""
+        """Told by what serves it."""
         self.eio.mounted(async_mode)
 
     async def start(self) -> None:
@@ -156,10 +157,15 @@ class AsyncServer(ServerSurface):
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
-    async def handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        from roomcast.drivers.asyncio.asgi import serve_request
+    def attach(self, app: Any, socketio_path: str = "socket.io") -> None:
+        """Serve it from an aiohttp or Sanic application: at ``/<socketio_path>/``, started and stopped with it.
 
-        await serve_request(self.runtime, scope, receive, send)
+        Raises SettingsError (a ValueError) for an application of any other kind, naming what serves that.
+        """
+        attach(self, app, socketio_path)
+
+    async def handle_request(self, *args: Any) -> Any:
+        return await serve(self, *args)
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any

@@ -36,8 +36,8 @@ def read_request(data: bytes, transport: Any, root_path: str, mount: str) -> Req
         _shared(query.encode("latin-1")) if len(query) <= SHORT_QUERY else query.encode("latin-1"),
         b"\r\n" + rest[:-2],
         "wss" if secure else "ws",
-        _address(peer),
-        _shared(_address(own)),
+        address_of(peer),
+        _shared(address_of(own)),
         sys.intern(version.removeprefix("HTTP/")),
         mount,
     )
@@ -61,7 +61,7 @@ def _names(transport: Any) -> tuple[Any, Any]:
         return None, None
 
 
-def _address(name: Any) -> Any:
+def address_of(name: Any) -> Any:
     """Host and port of a socket's name, which is the same tuple for IPv4; None for a Unix socket."""
     if not isinstance(name, tuple):
         return None

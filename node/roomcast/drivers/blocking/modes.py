@@ -6,23 +6,13 @@ import logging
 import sys
 from importlib import import_module
 
-import msgspec
-
+from roomcast.async_modes import Mode, load
 from roomcast.drivers.blocking.concurrency import Concurrency
 from roomcast.errors import SettingsError
 
 logger = logging.getLogger("roomcast.server")
 
-
 PATCH = {"gevent": "gevent.monkey.patch_all()", "eventlet": "eventlet.monkey_patch()"}
-
-
-class Mode(msgspec.Struct, frozen=True):
-    """Where the record of a mode is, and the library that it needs, which is an extra of the distribution, too."""
-
-    path: str
-    library: str = ""
-
 
 MODES = {
     "threading": Mode("roomcast.drivers.blocking.threads:THREADS"),
@@ -40,16 +30,7 @@ def concurrency_of(async_mode: str | Concurrency | None) -> Concurrency:
     if isinstance(async_mode, Concurrency):
         return async_mode
     name = in_force() if async_mode is None else async_mode
-    mode = MODES.get(name)
-    if mode is None:
-        raise SettingsError(f"there is no async_mode {name!r}; there are {', '.join(map(repr, MODES))}")
-    module, _, attribute = mode.path.partition(":")
-    try:
-        concurrency: Concurrency = getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise SettingsError(
-            f"async_mode {name!r} needs a package that is not installed: pip install 'roomcast[{mode.library}]'"
-        ) from error
+    concurrency: Concurrency = load(name, MODES)
     if async_mode is None:
         logger.info("async_mode is %r: that is what this process uses", name)
     return concurrency

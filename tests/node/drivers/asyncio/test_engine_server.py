@@ -206,8 +206,8 @@ def test_the_primitives_of_the_async_mode() -> None:
 @pytest.mark.parametrize("make", [EngineServer, roomcast.AsyncServer])
 def test_an_async_mode_that_does_not_exist(make: Any) -> None:
     assert make(async_mode="asgi")
-    with pytest.raises(SettingsError, match="'tornado'"):
-        make(async_mode="tornado")
+    with pytest.raises(SettingsError, match="'quart'; there are 'asgi', 'aiohttp', 'tornado', 'sanic'"):
+        make(async_mode="quart")
 
 
 def test_a_session_of_ones_own_is_empty_until_asked_for() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from websockets.typing import Subprotocol
 import roomcast
 from tests.support.api_client import TIMEOUT, Wire
 from tests.support.inprocess import Node, Way, eventually, serve
-from tests.support.programs import program
 from tests.support.raw_websocket import (
     FAST,
     LOOPS,
@@ -235,18 +233,6 @@ async def test_what_stands_in_front_of_the_server_sees_its_websockets() -> None:
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    openssl = program("openssl", install="apt-get install openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    made, key = folder / "cert.pem", folder / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
-    return made, key
 
 
 @pytest.mark.parametrize("loop", LOOPS)
