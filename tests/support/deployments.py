@@ -29,6 +29,7 @@ WEBSOCKET = "WebSocket"
 REASON = "reason `server shutting down`"
 HANDLERS = "disconnect handler at the end"
 EMPTY = "empty binary data over WebSocket"
+STATIC = "`static_files`"
 """What not every way can do, as the page calls it."""
 
 CLOSES_FIRST = "it closes WebSockets before it tells the application that it ends: their reason is `transport close`"
@@ -37,6 +38,8 @@ HYPERCORN_ENDS = re.compile(
     r"^Exception in callback StreamReaderProtocol\.connection_made.*?^asyncio\.exceptions\.CancelledError\n",
     re.MULTILINE | re.DOTALL,
 )
+
+OF_THE_FRAMEWORK = {STATIC: "the framework serves files itself"}
 
 OLDER_GUNICORN = "gunicorn==25.3.0"
 """The last one that has a worker for eventlet."""
