@@ -52,7 +52,7 @@ def test_the_javascript_client(node: str, server: ServerProcess, client: str, tr
 
 @pytest.mark.long
 @every_transport
-@pytest.mark.parametrize("scenario", ["binary", "acknowledgements", "namespaces"])
+@pytest.mark.parametrize("scenario", ["binary", "acks", "namespaces"])
 def test_more_of_the_javascript_client(node: str, server: ServerProcess, scenario: str, transport: str) -> None:
     assert play(node, server.url, scenario, "newest", transport)
 
