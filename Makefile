@@ -110,4 +110,4 @@ docs: $(RUNTIME)
 
 clean:
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf examples/chat/chat.sqlite3 examples/chat/node_modules tests/interop/js/node_modules tests/interop/browser/node_modules
+	rm -rf examples/chat/chat.sqlite3 examples/django_app/office.sqlite3 examples/chat/node_modules tests/interop/js/node_modules tests/interop/browser/node_modules

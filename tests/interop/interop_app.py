@@ -1,7 +1,8 @@
 """An application as users of python-socketio write it: nothing but its public names. The official clients talk to it.
 
 Three servers in one process: ``/socket.io/`` as it comes, ``/msgpack.io/`` with the MessagePack serializer, and
-``/quick.io/`` with a heartbeat that finds a silent client within half a second.
+``/quick.io/`` with a heartbeat that finds a silent client within half a second, for pages of one origin. Beside them a
+static file and an application of another framework. ``interop_wsgi.py`` is the same for the blocking server.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
 import roomcast as socketio
+from tests.interop.served import ORIGIN, PING_INTERVAL, STATIC_FILES
 
 
 class Rooms(socketio.AsyncNamespace):
@@ -93,20 +100,70 @@ def add_events(sio: socketio.AsyncServer) -> None:
         await sio.send(text, to=sid)
 
 
-def build(**options: Any) -> socketio.AsyncServer:
-    sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", **options)
+def add_hall(sio: socketio.AsyncServer) -> None:
+    """``/hall``: several rooms at once, events without a handler of their own, sessions, work behind the scenes."""
+
+    @sio.event(namespace="/hall")
+    async def enter(sid: str, *rooms: str) -> None:
+        for room in rooms:
+            await sio.enter_room(sid, room, namespace="/hall")
+
+    @sio.event(namespace="/hall")
+    async def tell(sid: str, rooms: list[str], skipped: list[str], text: str) -> None:
+        await sio.emit("told", text, room=rooms, skip_sid=skipped, namespace="/hall")
+
+    @sio.event(namespace="/hall")
+    async def close(sid: str, room: str) -> None:
+        await sio.close_room(room, namespace="/hall")
+
+    @sio.event(namespace="/hall")
+    async def visit(sid: str) -> int:
+        async with sio.session(sid, namespace="/hall") as session:
+            session["visits"] = session.get("visits", 0) + 1
+        return int((await sio.get_session(sid, namespace="/hall"))["visits"])
+
+    @sio.event(namespace="/hall")
+    def work(sid: str, steps: int) -> None:
+        sio.start_background_task(work_on, sid, steps)
+
+    async def work_on(sid: str, steps: int) -> None:
+        for step in range(steps):
+            await sio.sleep(0)
+            await sio.emit("worked", step, to=sid, namespace="/hall")
+
+    @sio.on("*", namespace="/hall")
+    async def anything(event: str, sid: str, *args: Any) -> tuple[Any, ...]:
+        return event, *args
+
+    @sio.on("where", namespace="*")
+    async def where(namespace: str, sid: str, *args: Any) -> tuple[Any, ...]:
+        return namespace, *args
+
+
+def build(origins: Any = "*", **options: Any) -> socketio.AsyncServer:
+    sio = socketio.AsyncServer(cors_allowed_origins=origins, **{"ping_interval": PING_INTERVAL, **options})
     sio.register_namespace(Rooms("/room"))
     add_life(sio)
     add_events(sio)
+    add_hall(sio)
     return sio
 
 
+async def page(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(f"{request.method} by another application: {(await request.body()).decode()}")
+
+
+other = Starlette(routes=[Route("/page", page, methods=["GET", "POST"])])
 sio = build()
+quick = build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
 app = socketio.ASGIApp(
     sio,
     socketio.ASGIApp(
         build(serializer="msgpack"),
-        socketio.ASGIApp(build(ping_interval=0.3, ping_timeout=0.2), socketio_path="quick.io"),
+        socketio.ASGIApp(
+            quick, Starlette(routes=[Route("/page", page, methods=["GET", "POST"])]), socketio_path="quick.io"
+        ),
         socketio_path="msgpack.io",
     ),
+    static_files=STATIC_FILES,
 )

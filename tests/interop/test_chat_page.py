@@ -96,6 +96,11 @@ def test_fastapi_example_shows_orders_on_every_page(
         Scenario([server.url], node, chromium, tmp_path).play("kitchen.mjs")
 
 
+def test_flask_example_shows_the_list_on_every_page(client: Path, node: str, chromium: str, tmp_path: Path) -> None:
+    with running_server("examples.flask_app.app:app", "gunicorn threads") as server:
+        Scenario([server.url], node, chromium, tmp_path).play("shopping.mjs")
+
+
 def test_two_nodes_are_one_chat_also_when_one_of_them_dies(
     client: Path, node: str, chromium: str, database: dict[str, str], tmp_path: Path
 ) -> None:
@@ -115,7 +120,11 @@ def png_size(picture: Path) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.parametrize("page", ["chat/public/client.js", "fastapi_app/index.html", "aiohttp_app/index.html"])
+@pytest.mark.parametrize(
+    "page",
+    ["chat/public/client.js", "django_app/templates/office.html"]
+    + [f"{framework}_app/index.html" for framework in ("aiohttp", "fastapi", "flask")],
+)
 def test_the_cdn_copy_is_checked_against_the_npm_file(page: str, client: Path) -> None:
     digest = base64.b64encode(hashlib.sha384(client.read_bytes()).digest()).decode()
     text = (ROOT / "examples" / page).read_text()

@@ -1,4 +1,4 @@
-"""The same application on every ASGI server that people use, and inside the frameworks that they use."""
+"""The same application inside the frameworks that people use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from tests.support.raw_http import request as http
 from tests.support.raw_packet import ACK, CONNECT, Packet
 from tests.support.server import ServerProcess, running_server
 
-INTEROP_APP = "tests.interop.interop_app:app"
 FRAMEWORK_APPS = "tests.interop.framework_apps:"
-SERVERS = ("fast", "uvicorn", "hypercorn", "daphne")
 FRAMEWORKS = {
     "around": "/socket.io/",
     "mounted_at_root": "/socket.io/",
@@ -23,13 +21,6 @@ FRAMEWORKS = {
 }
 TRANSPORTS = ("polling", "websocket", "upgrade")
 BYTES = bytes(range(256))
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def plain(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """The application as it is, on each server."""
-    with running_server(INTEROP_APP, request.param) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
@@ -60,11 +51,6 @@ async def exchange(client: RawSocketIO, transport: str) -> None:
     await client.expect(Packet(ACK, id=7, data=[1, BYTES]))
     await client.emit("transport", id=8)
     await client.expect(Packet(ACK, id=8, data=[transport]))
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_servers(plain: ServerProcess, transport: str) -> None:
-    await smoke(plain.url, transport)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

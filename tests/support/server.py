@@ -39,8 +39,6 @@ BIND = ("--workers", "1", "--no-control-socket", "--bind")
 FLAVOURS: Mapping[str, Command] = {
     "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port), *ALONE],
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
-    "hypercorn": lambda app, port: ["hypercorn", app, "--bind", f"{HOST}:{port}"],
-    "daphne": lambda app, port: ["daphne", "--bind", HOST, "--port", str(port), app],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
     "aiohttp": lambda app, port: ["tests.interop.apps.aiohttp_server", app, str(port)],

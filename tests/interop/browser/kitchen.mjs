@@ -1,11 +1,10 @@
 // The FastAPI example: an order placed on one page is on the other at once, and goes from both when it is ready.
 // Environment: CLIENT, the npm package's file, which stands in for the CDN.
 
-import { play } from "./stage.mjs";
+import { fromTheNpmPackage, play } from "./stage.mjs";
 
 async function open({ page }) {
-  const headers = { "access-control-allow-origin": "*" };
-  await page.route("https://cdn.jsdelivr.net/**", (route) => route.fulfill({ path: process.env.CLIENT, headers }));
+  await fromTheNpmPackage(page);
   await page.goto(process.env.CHAT_URL);
   await page.getByText("Connected").waitFor();
 }

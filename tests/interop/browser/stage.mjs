@@ -77,6 +77,12 @@ export async function ask(word, lines = ask.lines ??= createInterface({ input: p
   assert.equal((await lines.next()).value, "done");
 }
 
+/** The page gets the official client from the npm package's file (CLIENT), which stands in for the CDN. */
+export function fromTheNpmPackage(page) {
+  const headers = { "access-control-allow-origin": "*" };
+  return page.route("https://cdn.jsdelivr.net/**", (route) => route.fulfill({ path: process.env.CLIENT, headers }));
+}
+
 /** Run a scenario: it gets `person(name, options, url)`. Fails the process on any error, page errors included. */
 export async function play(scenario) {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });

@@ -124,6 +124,13 @@ def test_static_files_under_a_mount(server: PlayedServer, files: dict[str, Any])
     assert respond_to(app, environ_of(SCRIPT_NAME="/mount", PATH_INFO="/static/app.js")).text == "script"
 
 
+def test_under_uwsgi_an_answer_says_that_it_is_the_last(server: PlayedServer) -> None:
+    """uWSGI ends the connection and does not say so: clients that keep theirs would send the next request into it."""
+    for extra, connection in (({}, None), ({"uwsgi.version": b"2.0"}, "close")):
+        for environ in (environ_of("GET", OPEN, **extra), environ_of(PATH_INFO="/elsewhere", **extra)):
+            assert respond_to(WSGIApp(server.sio), environ).headers.get("connection") == connection
+
+
 def test_an_answer_as_wsgi_has_it() -> None:
     started: list[Any] = []
 
