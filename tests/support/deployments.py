@@ -29,6 +29,7 @@ WEBSOCKET = "WebSocket"
 REASON = "reason `server shutting down`"
 HANDLERS = "disconnect handler at the end"
 EMPTY = "empty binary data over WebSocket"
+STATIC = "`static_files`"
 """What not every way can do, as the page calls it."""
 
 CLOSES_FIRST = "it closes WebSockets before it tells the application that it ends: their reason is `transport close`"
@@ -37,6 +38,8 @@ HYPERCORN_ENDS = re.compile(
     r"^Exception in callback StreamReaderProtocol\.connection_made.*?^asyncio\.exceptions\.CancelledError\n",
     re.MULTILINE | re.DOTALL,
 )
+
+OF_THE_FRAMEWORK = {STATIC: "the framework serves files itself"}
 
 OLDER_GUNICORN = "gunicorn==25.3.0"
 """The last one that has a worker for eventlet."""
@@ -84,6 +87,9 @@ WAYS: Mapping[str, Way] = {
             EMPTY: "it sends no message without bytes, and the client waits for that attachment for ever",
         },
     ),
+    "aiohttp": Way("python serve_aiohttp.py", asynchronous=True, cannot=OF_THE_FRAMEWORK),
+    "Tornado": Way("python serve_tornado.py", asynchronous=True, cannot=OF_THE_FRAMEWORK),
+    "Sanic": Way("python serve_sanic.py", asynchronous=True, cannot=OF_THE_FRAMEWORK),
     "gunicorn, threads": Way("gunicorn --workers 1 --threads 20 app:app"),
     "gunicorn, gevent": Way("gunicorn --workers 1 -k gevent app:app"),
     "gevent": Way("python serve_gevent.py"),
