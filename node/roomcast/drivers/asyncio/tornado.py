@@ -34,8 +34,6 @@ def make_handler(server: Any) -> type[RequestHandler]:
     first = FirstStart(server)
 
     class Handler(SocketIOHandler):
-        roomcast_server = server
-
         async def prepare(self) -> None:
             await first()
             await serve(server, self)
