@@ -146,7 +146,7 @@ def deployed(name: str, folder: Path, config: pytest.Config, app: Mapping[str, s
 
 
 def older_gunicorn(config: pytest.Config) -> Path:
-    """The folder of a gunicorn with a worker for eventlet, installed there once; another process may do so meanwhile."""
+    """The folder of a gunicorn with a worker for eventlet, installed there once; another process may do so, too."""
     folder: Path = config.cache.mkdir("older-gunicorn") / OLDER_GUNICORN
     if not folder.is_dir():
         with tempfile.TemporaryDirectory(dir=folder.parent) as half_done:
