@@ -95,8 +95,7 @@ def test_every_documented_metric_is_there(watched: Watched) -> None:
         "process_max_fds",
         "process_cpu_seconds_total",
     ):
-        everywhere = partial(_is_everywhere, watched, name)
-        wait_for(everywhere, lambda: f"not of every node: {prometheus.values(name)}", LONG)
+        wait_for(partial(_is_everywhere, watched, name), partial("{} is not of every node".format, name), LONG)
 
 
 def _is_everywhere(watched: Watched, name: str) -> bool:
