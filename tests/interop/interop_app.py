@@ -1,7 +1,7 @@
 """An application as users of python-socketio write it: nothing but its public names. The official clients talk to it.
 
 Three servers in one process: ``/socket.io/`` as it comes, ``/msgpack.io/`` with the MessagePack serializer, and
-``/quick.io/`` with a heartbeat that finds a silent client within half a second, for pages of one origin. Beside them a
+``/quick.io/`` with a heartbeat that finds a silent client within a second, for pages of one origin. Beside them a
 static file and an application of another framework. ``interop_wsgi.py`` is the same for the blocking server.
 """
 
@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import roomcast as socketio
-from tests.interop.served import ORIGIN, PING_INTERVAL, STATIC_FILES
+from tests.interop.served import ORIGIN, PING_INTERVAL, QUICK, STATIC_FILES
 
 
 class Rooms(socketio.AsyncNamespace):
@@ -152,7 +152,7 @@ def build(origins: Any = "*", **options: Any) -> socketio.AsyncServer:
 
 def build_quick() -> socketio.AsyncServer:
     """The one of ``/quick.io/``."""
-    return build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
+    return build(origins=[ORIGIN], **QUICK)
 
 
 async def page(request: Request) -> PlainTextResponse:

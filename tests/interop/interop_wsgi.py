@@ -11,7 +11,7 @@ from typing import Any
 import flask
 
 import roomcast as socketio
-from tests.interop.served import ORIGIN, PING_INTERVAL, STATIC_FILES
+from tests.interop.served import ORIGIN, PING_INTERVAL, QUICK, STATIC_FILES
 
 
 class Rooms(socketio.Namespace):
@@ -153,7 +153,7 @@ def page() -> tuple[str, dict[str, str]]:
 
 sio = build()
 orderly = build(async_handlers=False)
-quick = build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
+quick = build(origins=[ORIGIN], **QUICK)
 app = socketio.WSGIApp(
     sio,
     socketio.WSGIApp(

@@ -14,6 +14,9 @@ PING_INTERVAL = 5.0
 no goodbye and waits for the end of its poll: the next ping.
 """
 
+QUICK = {"ping_interval": 0.3, "ping_timeout": 0.8}
+"""Seconds in which a silent client is found; those that answer have to be faster, on a busy machine too."""
+
 STATIC_FILES = {
     "/scenarios.js": str(SCENARIOS),
     "/notes": {"content_type": "text/x-notes", "filename": str(SCENARIOS.with_name("package.json"))},
