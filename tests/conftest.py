@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,14 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
+
+HEAVY = {
+    "kafka": ("kafka",),
+    "rabbitmq": ("rabbit", "amqp", "aiopika"),
+    "standing clusters": ("tests/cluster/",),
+    "balancers": ("test_balancers",),
+}
+"""What takes long to start, and what is in the names of tests that use it."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a shell: servers need it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "differs: python-socketio behaves differently, on purpose (docs/migrating.md)")
 
 
@@ -66,6 +77,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, ways, ids=str)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together where processes share the suite (``make test``): those of one file, and all that need
+    the same broker, where one takes long to start.
+    """
+    for item in items:
+        name = next((name for name, words in HEAVY.items() if any(word in item.nodeid for word in words)), None)
+        item.add_marker(pytest.mark.xdist_group(name or item.nodeid.partition("::")[0]))
 
 
 @pytest.hookimpl(tryfirst=True)

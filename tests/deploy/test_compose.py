@@ -68,7 +68,8 @@ def test_a_client_of_compose_finds_the_file_right(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "profiles", [{"haproxy"}, {"nginx"}, {"traefik"}, {"haproxy", "rabbitmq"}, {"haproxy", "kafka"}], ids=str
+    "profiles", [{"haproxy"}, {"nginx"}, {"traefik"}, {"haproxy", "rabbitmq"}, {"haproxy", "kafka"}],
+    ids=lambda profiles: "-".join(sorted(profiles)),
 )
 def test_a_set_of_profiles_is_whole(profiles: set[str]) -> None:
     running = started(profiles)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,7 +95,11 @@ def test_every_documented_metric_is_there(watched: Watched) -> None:
         "process_max_fds",
         "process_cpu_seconds_total",
     ):
-        assert prometheus.values(name).keys() == watched.instances(), name
+        wait_for(partial(_is_everywhere, watched, name), partial("{} is not of every node".format, name), LONG)
+
+
+def _is_everywhere(watched: Watched, name: str) -> bool:
+    return watched.prometheus.values(name).keys() == watched.instances()
 
 
 def test_the_rules_are_loaded_and_can_be_evaluated(watched: Watched) -> None:

@@ -14,6 +14,14 @@ CONFORMANCE_APP = "tests.interop.conformance_app:app"
 INTEROP_APP = {
     "main.py": "from tests.interop.interop_app import app, sio\n",
     "app.py": "from tests.interop.interop_wsgi import app, sio\n",
+    **{
+        f"serve_{framework}.py": (
+            "import runpy, sys\n"
+            "sys.argv[1:] = ['tests.interop.apps.interop_servers:servers', '8000']\n"
+            f"runpy.run_module('tests.interop.apps.{framework}_server', run_name='__main__')\n"
+        )
+        for framework in ("aiohttp", "sanic", "tornado")
+    },
 }
 """In the place of the applications of docs/deployment.md."""
 

@@ -46,6 +46,7 @@ def add_life(sio: socketio.AsyncServer) -> None:
 
     @sio.event
     async def disconnect(sid: str, reason: str) -> None:
+        print("left:", reason, flush=True)  # noqa: T201  # who sees this process end hears of it in no other way
         session = await sio.get_session(sid)
         await sio.emit("left", {"tag": session["tag"], "reason": reason}, namespace="/observer")
 
@@ -149,20 +150,22 @@ def build(origins: Any = "*", **options: Any) -> socketio.AsyncServer:
     return sio
 
 
+def build_quick() -> socketio.AsyncServer:
+    """The one of ``/quick.io/``."""
+    return build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
+
+
 async def page(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"{request.method} by another application: {(await request.body()).decode()}")
 
 
 other = Starlette(routes=[Route("/page", page, methods=["GET", "POST"])])
 sio = build()
-quick = build(origins=[ORIGIN], ping_interval=0.3, ping_timeout=0.2)
 app = socketio.ASGIApp(
     sio,
     socketio.ASGIApp(
         build(serializer="msgpack"),
-        socketio.ASGIApp(
-            quick, Starlette(routes=[Route("/page", page, methods=["GET", "POST"])]), socketio_path="quick.io"
-        ),
+        socketio.ASGIApp(build_quick(), other, socketio_path="quick.io"),
         socketio_path="msgpack.io",
     ),
     static_files=STATIC_FILES,

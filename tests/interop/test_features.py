@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.interop.served import ORIGIN, SCENARIOS
-from tests.support.deployments import WEBSOCKET, Deployed
+from tests.support.deployments import STATIC, WEBSOCKET, Deployed
 from tests.support.python_client import PythonClient
 from tests.support.raw_http import request as http
 
@@ -106,6 +106,9 @@ async def test_what_is_announced_is_kept(interop: Deployed) -> None:
 
 
 async def test_static_files(interop: Deployed) -> None:
+    if STATIC in interop.way.cannot:
+        assert (await http(interop.url + "/scenarios.js")).status == 404
+        return
     for path, kind in {
         "/scenarios.js": "application/javascript",
         "/files/scenarios.js": "application/javascript",

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -145,22 +146,20 @@ def deployed(name: str, folder: Path, config: pytest.Config, app: Mapping[str, s
 
 
 def older_gunicorn(config: pytest.Config) -> Path:
-    """The folder of a gunicorn that has a worker for eventlet, installed there once."""
-    folder: Path = config.cache.mkdir("older-gunicorn")
-    if not (folder / "gunicorn").is_dir():
-        install = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--target",
-            str(folder),
-            OLDER_GUNICORN,
-        ]
-        try:
-            subprocess.run(install, check=True, capture_output=True, timeout=6 * PATIENCE)
-        except (subprocess.SubprocessError, OSError):
-            missing(OLDER_GUNICORN, "let pip reach a package index")
+    """The folder of a gunicorn with a worker for eventlet, installed there once; another process may do so, too."""
+    folder: Path = config.cache.mkdir("older-gunicorn") / OLDER_GUNICORN
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=folder.parent) as half_done:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+            try:
+                subprocess.run(
+                    [*pip, "--target", half_done, OLDER_GUNICORN],
+                    check=True,
+                    capture_output=True,
+                    timeout=6 * PATIENCE,
+                )
+            except (subprocess.SubprocessError, OSError):
+                missing(OLDER_GUNICORN, "let pip reach a package index")
+            with contextlib.suppress(OSError):  # the other was first
+                Path(half_done).rename(folder)
     return folder

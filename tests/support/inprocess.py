@@ -85,8 +85,12 @@ async def eventually(condition: Callable[[], object], within: float = TIMEOUT) -
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Any, way: Way, **config: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application on a port of its own; gives its base URL (``http://127.0.0.1:<port>``)."""
+async def serve(app: Any, way: Way, patient: bool = False, **config: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application on a port of its own; gives its base URL (``http://127.0.0.1:<port>``).
+
+    At the end nobody is left who would come for last words, so a stop in a hurry will do unless a test is about stops
+    (``patient``).
+    """
     sock = socket.create_server(("127.0.0.1", 0))
     options = {
         "log_config": None,
@@ -108,9 +112,9 @@ async def serve(app: Any, way: Way, **config: Any) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         started.cancel()
-        for each in served:  # nobody is left who would come for last words, so none are waited for
+        for each in served:
             if each.runtime.loop is asyncio.get_running_loop():
-                each.runtime.hurried = True
+                each.runtime.hurried = not patient
         server.stopping.set()
         await asyncio.wait_for(serving, 2 * TIMEOUT)
         sock.close()

@@ -8,7 +8,7 @@ from tests.interop.apps.served import HOST, PAGE, port, servers
 
 
 async def page(request: web.Request) -> web.Response:
-    return web.Response(text=PAGE)
+    return web.Response(text=PAGE.format(method=request.method, body=await request.text()))
 
 
 async def shout(request: web.Request) -> web.WebSocketResponse:
@@ -22,6 +22,7 @@ async def shout(request: web.Request) -> web.WebSocketResponse:
 def build() -> web.Application:
     app = web.Application()
     app.router.add_get("/page", page)
+    app.router.add_post("/page", page)
     app.router.add_get("/shout", shout)
     for path, server in servers().items():
         server.attach(app, path)

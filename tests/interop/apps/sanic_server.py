@@ -10,7 +10,7 @@ from tests.interop.apps.served import HOST, PAGE, port, servers
 
 
 async def page(request: Request) -> HTTPResponse:
-    return text(PAGE)
+    return text(PAGE.format(method=request.method, body=request.body.decode()))
 
 
 async def shout(request: Request, websocket: Any) -> None:
@@ -19,7 +19,7 @@ async def shout(request: Request, websocket: Any) -> None:
 
 def build() -> Any:
     app: Any = Sanic("served")
-    app.add_route(page, "/page")
+    app.add_route(page, "/page", ["GET", "POST"])
     app.add_websocket_route(shout, "/shout")
     for path, server in servers().items():
         server.attach(app, path)

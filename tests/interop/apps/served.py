@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 HOST = "127.0.0.1"
-PAGE = "a page of the framework"
+PAGE = "{method} by another application: {body}"
 
 
 def servers() -> Mapping[str, Any]:

@@ -15,7 +15,9 @@ from tests.interop.apps.served import HOST, PAGE, port, servers
 
 class Page(RequestHandler):
     def get(self) -> None:
-        self.write(PAGE)
+        self.write(PAGE.format(method=self.request.method, body=self.request.body.decode()))
+
+    post = get
 
 
 class Shout(WebSocketHandler):

@@ -95,7 +95,7 @@ class ASGIApp:
 
 async def serve_request(runtime: Runtime, scope: Any, receive: Any, send: Any) -> None:
     """Serve one request or WebSocket that is the server's."""
-    runtime.bind()
+    runtime.awaken()
     request = make_request(scope, receive, send)
     if scope["type"] == "http":
         await handle_http(runtime, request, receive, send)

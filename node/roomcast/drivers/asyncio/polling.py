@@ -48,7 +48,7 @@ async def answer_http(
     ``upgradable``: the server it came through can make WebSockets.
     """
     engine = runtime.engine
-    runtime.bind()
+    runtime.awaken()
     runtime.catch_up()
     outcome = engine.admit(request, upgrade=False)
     answer: Response | None

@@ -58,6 +58,8 @@ class Runtime(Calls):
         """Set by who stops the process and waits no longer: everybody is told to go now, handlers are cancelled."""
         self.unread = 0
         """Connections that were cut because the client did not answer the close frame: it may not have read all."""
+        self.on_awake: Callable[[], object] | None = None
+        """What the first request starts; nothing once it was started or stopped."""
         self.shares_socket = False
         self._parting_since: float | None = None
         self._departures: deque[Callable[[], object]] = deque()
@@ -80,6 +82,13 @@ class Runtime(Calls):
         self.engine.on_wake = self._wake
         self.engine.on_deadline = self._arm
         self._probe_lag(self.loop.time())
+
+    def awaken(self) -> None:
+        """Start with the first request what nobody has started: who serves may know no start-up (daphne, a mount)."""
+        self.bind()
+        if self.on_awake is not None:
+            starting, self.on_awake = self.on_awake, None
+            starting()
 
     @property
     def stepwise(self) -> bool:

@@ -66,6 +66,7 @@ class AsyncServer(ServerSurface):
         self.manager_initialized = False
         self.bus = None if broker is None else Bus(self.node, *join(broker, random_tag, make_broker))
         self.runtime.bus = self.bus
+        self.runtime.on_awake = lambda: self.start_background_task(self.start)
         self._view_cluster()
 
     @property
@@ -79,6 +80,7 @@ class AsyncServer(ServerSurface):
 
     async def start(self) -> None:
         self.node.engine.accepting = True
+        self.runtime.on_awake = None
         self.runtime.bind()
         if self.bus is not None and not self.bus.is_open:
             await self.bus.open(self.runtime)

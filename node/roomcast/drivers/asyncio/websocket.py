@@ -108,7 +108,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Judge the request, first as Engine.IO does, then as a WebSocket handshake, and answer it."""
         self._runtime = runtime
         self._secure = self._transport.get_extra_info("sslcontext") is not None
-        runtime.bind()
+        runtime.awaken()
         now = runtime.time()
         judged = runtime.refusals.judge_upgrade(request, now)
         if isinstance(judged, response.Response):

@@ -45,6 +45,18 @@ def test_what_cannot_work_is_said_at_once() -> None:
         KafkaBroker("kafka://h", kafka_options={"sasl_mechanisms": "PLAIN"})
 
 
+@pytest.mark.parametrize(("awaited", "patience"), [({"c:all"}, None), (set(), 0.0)])
+def test_a_confirmation_is_waited_for_without_looking_all_the_time(awaited: set[str], patience: float | None) -> None:
+    class Reached:
+        """A session whose topics have settled long ago."""
+
+        settled_at = 0.0
+
+    session: Any = Reached()
+    session.awaited = awaited
+    assert KafkaBroker("kafka://h")._patience(session) == patience
+
+
 def test_messages_that_cannot_be() -> None:
     broker = KafkaBroker(f"kafka://127.0.0.1:{free_port()}")
     with pytest.raises(TypeError, match="bytearray"):

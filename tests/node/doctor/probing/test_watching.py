@@ -47,7 +47,7 @@ async def test_it_lives(transport: str) -> None:
         await served.empty()
     assert seen.ending is None
     assert seen.pings
-    assert seen.lived >= LONG
+    assert seen.lived > LONG - 0.01  # two clocks are compared
     assert 0 < seen.longest < LONG
     assert (seen.ping_interval, seen.ping_timeout) == (PING_INTERVAL, 20.0)
     assert len(entered) == 1  # behind the first ping, so that it is not ended for having joined nothing

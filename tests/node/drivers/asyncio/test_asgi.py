@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,29 @@ def test_a_scope_with_the_least_that_the_specification_asks_for() -> None:
     request = make_request(scope, "receive", "send")
     assert (request.method, request.client, request.server, request.scheme) == ("GET", None, None, "http")
     assert request.extra == {"asgi.scope": scope, "asgi.receive": "receive", "asgi.send": "send"}
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_who_is_told_of_no_start_up_starts_with_the_first_request(kind: str) -> None:
+    """daphne knows no lifespan, and a mount gets none: the server joins its cluster all the same."""
+    sio = roomcast.AsyncServer(broker=f"memory://first-{kind}")
+    app = roomcast.ASGIApp(sio)
+    await answer(app, "/nowhere")
+    assert sio.bus is not None
+    assert not sio.bus.is_open
+    for _ in range(2):
+        await answer(app, "/socket.io/", kind=kind)
+    await asyncio.gather(*sio.runtime.tasks)
+    assert (sio.bus.is_open, sio.manager_initialized) == (True, True)
+    await sio.shutdown()
+    await answer(app, "/socket.io/", kind=kind)
+    await asyncio.sleep(0)
+    assert not sio.bus.is_open  # who was stopped is started by ``start`` alone
+
+
+async def test_who_was_started_is_not_started_again() -> None:
+    sio = roomcast.AsyncServer(broker="memory://started")
+    await sio.start()
+    await answer(roomcast.ASGIApp(sio), "/socket.io/")
+    assert not sio.runtime.tasks
+    await sio.shutdown()

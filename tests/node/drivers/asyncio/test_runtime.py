@@ -271,7 +271,7 @@ async def test_handlers_get_a_moment_to_end(flavour: Way) -> None:
         await asyncio.sleep(A_MOMENT)
         log.append("done")
 
-    async with Node(sio, flavour) as node:
+    async with Node(sio, flavour, patient=True) as node:
         client = await node.connect()
         await client.event("work")
         await running.wait()
