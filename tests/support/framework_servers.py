@@ -75,10 +75,11 @@ async def serve_tornado(
 
 @contextlib.asynccontextmanager
 async def serve_sanic(
-    server: Any, path: str, sock: socket.socket, tls: ssl.SSLContext | None, **config: Any
+    server: Any, path: str, sock: socket.socket, tls: ssl.SSLContext | None, *, manager: Any = None, **config: Any
 ) -> AsyncIterator[Any]:
     app: Any = Sanic(f"served-{next(_names)}", configure_logging=False)
     app.config.update({"GRACEFUL_SHUTDOWN_TIMEOUT": 0.0, "TOUCHUP": False, **config})
+    app.multiplexer = manager
     server.attach(app, path)
     serving = await app.create_server(sock=sock, ssl=tls, access_log=False, return_asyncio_server=True)
     await serving.startup()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -83,22 +82,3 @@ def get_tornado_handler(server: Any) -> Any:
 def asks_for_websocket(request: Request) -> bool:
     """Whether a request is one for a WebSocket, which may be badly made all the same."""
     return (request.header(b"upgrade") or b"").lower() == b"websocket"
-
-
-class FirstStart:
-    """Starts a server with its first request, where nobody has before. Others wait for that."""
-
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self._starting: asyncio.Future[None] | None = None
-
-    async def __call__(self) -> None:
-        if self._starting is None:
-            started = self._server.runtime.loop is not None
-            self._starting = asyncio.ensure_future(_nothing() if started else self._server.start())
-        if not self._starting.done():
-            await asyncio.shield(self._starting)
-
-
-async def _nothing() -> None:
-    """It runs already."""

@@ -20,7 +20,7 @@ from roomcast.drivers.asyncio.calls import Calls
 from roomcast.drivers.asyncio.tasks import Starter
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.session import Session
-from roomcast.exposition.health import Readiness
+from roomcast.exposition.health import SHARED_SOCKET, Readiness
 
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
 # judged.
@@ -60,6 +60,7 @@ class Runtime(Calls):
         """Connections that were cut because the client did not answer the close frame: it may not have read all."""
         self.on_awake: Callable[[], object] | None = None
         """What the first request starts; nothing once it was started or stopped."""
+        self.shares_socket = False
         self._parting_since: float | None = None
         self._departures: deque[Callable[[], object]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -220,10 +221,17 @@ class Runtime(Calls):
 
     def readiness(self, started: bool, draining: bool) -> Readiness:
         """Whether clients should come here: what the caller knows, and what the cluster has against it."""
+        shared = (SHARED_SOCKET,) if self.shares_socket else ()
         if self.bus is None:
-            return Readiness(started, draining)
+            return Readiness(started, draining, degraded=shared)
         cluster = self.bus.cluster
-        return Readiness(started, draining, cluster.unready(), cluster.degraded())
+        return Readiness(started, draining, cluster.unready(), (*cluster.degraded(), *shared))
+
+    def share_socket(self) -> None:
+        """The HTTP server has other workers beside this one: say so, where that harms clients."""
+        if "polling" in self.engine.settings.transports:
+            self.shares_socket = True
+            self.logger.error("%s", SHARED_SOCKET)
 
     def _awaited(self) -> bool:
         return bool(self.closing) or any(session.outbox.frames for session in self._lingering())

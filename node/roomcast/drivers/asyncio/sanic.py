@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sanic import HTTPResponse
@@ -38,6 +39,8 @@ def attach(server: Any, app: Any, path: str) -> None:
 
     async def start(app: Any) -> None:
         _check_timeout(app, server.settings.ping_interval)
+        if _has_others(app):
+            server.runtime.share_socket()
         await server.start()
 
     async def stop(_: Any) -> None:
@@ -125,6 +128,12 @@ def _respond(answer: Response | None) -> HTTPResponse:
         return HTTPResponse(status=400)  # nobody reads it
     headers = Header([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers])
     return HTTPResponse(answer.body, answer.status, headers)
+
+
+def _has_others(app: Any) -> bool:
+    """Whether other workers of the application listen at the same port. Only a manager of workers knows any."""
+    workers: Iterable[str] = getattr(getattr(app, "m", None), "workers", ())
+    return [name.startswith("Sanic-Server-") for name in workers].count(True) > 1
 
 
 def _check_timeout(app: Any, longest_poll: float) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.iostream import IOStream, SSLIOStream
 from tornado.web import RequestHandler, stream_request_body
 
-from roomcast.drivers.asyncio.frameworks import FirstStart, Framework, asks_for_websocket
+from roomcast.drivers.asyncio.frameworks import Framework, asks_for_websocket
 from roomcast.drivers.asyncio.iostream import READ_SIZE, IOStreamTransport
 from roomcast.drivers.asyncio.polling import CutOffError, answer_http
 from roomcast.drivers.asyncio.upgrade_request import address_of
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 
 def make_handler(server: Any) -> type[RequestHandler]:
     """The class whose objects each answer one request for ``server``."""
-    first = FirstStart(server)
 
     class Handler(SocketIOHandler):
         async def prepare(self) -> None:
-            await first()
             await serve(server, self)
 
     return Handler
@@ -169,7 +167,7 @@ async def _hand_over(runtime: Runtime, request: Request, handler: SocketIOHandle
     try:
         ours = _duplicate(stream)
     except OSError:  # the process has as many descriptors as it may
-        runtime.bind()
+        runtime.awaken()
         runtime.counters.refused.count("busy")
         handler.respond(runtime.engine.unavailable(request))
         return

@@ -30,17 +30,13 @@ from roomcast.drivers.blocking.poller import Poller, Watched
 from roomcast.drivers.blocking.pool import Pool
 from roomcast.engineio.engine import Engine
 from roomcast.errors import SettingsError
-from roomcast.exposition.health import Readiness
+from roomcast.exposition.health import SHARED_SOCKET, Readiness
 
 # A node that drains tells the next few clients to move every so many seconds, and looks as often whether they have
 # read what was written to them.
 DRAIN_STEP = 0.05
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get.
 CLOSING_PATIENCE = 2.5
-SHARED_SOCKET = (
-    "several workers share one socket: the requests of a polling client go to any of them, and most end its session. "
-    "Set transports=['websocket'], or run one worker for each port behind a balancer that keeps clients on theirs"
-)
 # What clients have lost by a stop is written here, whatever the application does with its own logger.
 DRAIN_LOG = logging.getLogger("roomcast.drain")
 

@@ -15,7 +15,7 @@ from tornado.web import Application
 from websockets.asyncio.client import connect as connect_websocket
 
 import roomcast
-from roomcast.drivers.asyncio.frameworks import FRAMEWORKS, FirstStart, framework_of
+from roomcast.drivers.asyncio.frameworks import FRAMEWORKS, framework_of
 from roomcast.engine import EngineServer
 from roomcast.engine import get_tornado_handler as get_engine_handler
 from roomcast.errors import SettingsError
@@ -404,19 +404,3 @@ async def test_bare_engine_io(framework: str) -> None:
         await raw.texts("4hello")
         await eventually(lambda: heard == ["hello"])
     assert get_engine_handler is roomcast.get_tornado_handler
-
-
-async def test_a_server_is_started_once_by_its_first_request() -> None:
-    sio = quick_server()
-    first = FirstStart(sio)
-    await asyncio.gather(first(), first(), first())
-    assert sio.manager_initialized
-    await sio.shutdown()
-    await first()
-    assert not sio.node.engine.accepting
-    started = quick_server()
-    await started.start()
-    started.node.engine.accepting = False
-    await FirstStart(started)()
-    assert not started.node.engine.accepting
-    await started.shutdown()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sanic import Sanic
 
+from roomcast.exposition.health import SHARED_SOCKET
 from tests.support.api_client import PollingClient, Wire
 from tests.support.framework_servers import InsideNode, serve_inside
 from tests.support.inprocess import eventually, serve
@@ -22,6 +23,26 @@ async def test_a_response_timeout_that_cuts_polls_is_told(caplog: pytest.LogCapt
         async with serve_inside("sanic", echo_server(drain_seconds=0), RESPONSE_TIMEOUT=25.0):
             pass
     assert "RESPONSE_TIMEOUT (25 s)" in caplog.text
+
+
+class Manager:
+    """What Sanic's workers see of the process that started them."""
+
+    def __init__(self, *workers: str) -> None:
+        self.workers = {name: {"state": "ACKED"} for name in ("Sanic-Main", *workers)}
+
+
+@pytest.mark.parametrize("transports", [["polling", "websocket"], ["websocket"]])
+@pytest.mark.parametrize("workers", [("Sanic-Server-0-0",), ("Sanic-Server-0-0", "Sanic-Server-1-0")])
+async def test_several_workers_behind_one_port_are_told_of(
+    transports: list[str], workers: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    sio = echo_server(drain_seconds=0, transports=transports)
+    harmful = len(workers) > 1 and "polling" in transports
+    async with serve_inside("sanic", sio, manager=Manager(*workers)):
+        assert sio.readiness().degraded == (SHARED_SOCKET,) * harmful
+        assert sio.readiness().reasons == ()
+    assert [record.getMessage() for record in caplog.records if "share" in record.message] == [SHARED_SOCKET] * harmful
 
 
 async def test_what_it_was_told_about_proxies_holds() -> None:
