@@ -10,6 +10,13 @@ from tests.support.fault_cluster import FaultCluster
 from tests.support.fault_results import Results
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The full tests take as long as they take, whatever time the short versions of them have."""
+    for item in items:
+        if item.get_closest_marker("faults") is not None:
+            item.add_marker(pytest.mark.timeout(0), append=False)
+
+
 @pytest.fixture(scope="session")
 def standing() -> Iterator[FaultCluster]:
     """Three nodes on one Redis; starting them for each test would take longer than most tests."""

@@ -41,7 +41,7 @@ TWINS = [
     (AsyncFacade, EngineFacade),
 ]
 # What only one has, each for a reason of its kind.
-ALONE = {"mounted", "emit_now", "make_answer", "handle_request", "async_mode"}
+ALONE = {"attach", "mounted", "emit_now", "make_answer", "handle_request", "async_mode"}
 
 
 def public(cls: type) -> Iterator[str]:
