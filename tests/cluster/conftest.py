@@ -29,11 +29,16 @@ TURNS = {
     "gevent-first": (GREENLETS, "fast", THREADS, "fast"),
 }
 """Servers of all three kinds in one cluster. Most tests ask the first node, so each kind has its turn to be that."""
-MIXED = {
+GREEN = ("eventlet", GREENLETS, "fast")
+"""What may wait in greenlets alone, beside one that has nothing to do with them."""
+ALL_GREEN = {f"{service}-green": (service, GREEN) for service in BACK_ENDS if service != "memory"}
+"""Tests that are marked ``smoke`` show that each back end can do it; test_green.py has the one that is not here."""
+ALL_TURNS = {
     f"{service}-{turn}": (service, kinds)
     for service in ("redis", "aiopika", "kombu-amqp")
     for turn, kinds in TURNS.items()
 }
+MIXED = {**ALL_GREEN, **ALL_TURNS}
 """Rows of mixed clusters, for tests with ``nodes``; of the quick one those that are marked ``smoke`` run always."""
 QUICK = "redis-mixed"
 
@@ -59,8 +64,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     smoke = metafunc.definition.get_closest_marker("smoke") is not None
     ordered = metafunc.definition.get_closest_marker("ordered") is not None
     long = (LONG if smoke else SLOW | LONG) | (MIXED.keys() - ({QUICK} if smoke else set()))
-    rows = [*BACK_ENDS, *(MIXED if "nodes" in metafunc.fixturenames else ())]
-    names = [name for name in rows if not (ordered and name in UNORDERED)]
+    more = MIXED if smoke else ALL_TURNS
+    rows = [*BACK_ENDS, *(more if "nodes" in metafunc.fixturenames else ())]
+    names = [name for name in rows if not (ordered and service_of(name) in UNORDERED)]
     metafunc.parametrize(
         "back_end", [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in names]
     )
@@ -96,7 +102,7 @@ class Standing:
         """A cluster for one test, for as long as ``stack`` is open."""
         kind = ThreadNodes if back_end == "memory" else ProcessNodes
         nodes = kind(self.service(back_end).url(), count, **more)
-        nodes.ordered = back_end not in UNORDERED
+        nodes.ordered = service_of(back_end) not in UNORDERED
         stack.enter_context(nodes)
         return nodes
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 APPLICATION = "tests.cluster.application:make"
 BLOCKING_APPLICATION = "tests.cluster.blocking_application:app"
-BLOCKING_ARGUMENTS = ("--config", "python:tests.cluster.gunicorn_settings")
+GUNICORN_ARGUMENTS = ("--config", "python:tests.cluster.gunicorn_settings")
 METRICS_LINE = re.compile(r"Metrics and health on (http://127\.0\.0\.1:\d+)/metrics")
 
 
@@ -115,7 +115,8 @@ class ProcessNode(ClusterNode):
                 APPLICATION, kind, env=env, arguments=["--factory", "--metrics-port", "0", "--drain-seconds", "0.1"]
             )
         else:
-            self.server = ServerProcess(BLOCKING_APPLICATION, kind, env=env, arguments=BLOCKING_ARGUMENTS)
+            arguments = GUNICORN_ARGUMENTS if kind.startswith("gunicorn") else ()
+            self.server = ServerProcess(BLOCKING_APPLICATION, kind, env=env, arguments=arguments)
 
     @property
     def url(self) -> str:

@@ -43,6 +43,7 @@ FLAVOURS: Mapping[str, Command] = {
     "daphne": lambda app, port: ["daphne", "--bind", HOST, "--port", str(port), app],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
+    "eventlet": lambda app, port: ["tests.support.eventlet_server", app, str(port)],
 }
 """Name of a flavour to the arguments after ``python -m``."""
 

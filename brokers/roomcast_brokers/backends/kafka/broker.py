@@ -208,8 +208,10 @@ class KafkaBroker:
             listener.changed(State.CONNECTING, error)
 
     def _patience(self, session: Session) -> float | None:
-        """How long nothing has to be looked at, unless somebody rings."""
-        return None if self._state is State.UP else max(0.0, session.settled_at - time.monotonic())
+        """How long nothing has to be looked at, unless somebody rings, as whoever brings a confirmation does."""
+        if self._state is State.UP or session.awaited:
+            return None
+        return max(0.0, session.settled_at - time.monotonic())
 
     def _turn(self, listener: Listener, session: Session) -> bool:
         """Do what there is to do, but not for long. Returns whether there is more."""
