@@ -177,7 +177,12 @@ def free_port() -> int:
 
 def accepts(port: int) -> bool:
     """Whether somebody listens there."""
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+    return accepts_at(HOST, port)
+
+
+def accepts_at(host: str, port: int) -> bool:
+    """Whether somebody listens at another address of this machine."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
 

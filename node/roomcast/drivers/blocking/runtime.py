@@ -31,16 +31,13 @@ from roomcast.drivers.blocking.pool import Pool
 from roomcast.engineio.engine import Engine
 from roomcast.errors import SettingsError
 from roomcast.exposition.health import Readiness
+from roomcast.shared_socket import SharedSocket
 
 # A node that drains tells the next few clients to move every so many seconds, and looks as often whether they have
 # read what was written to them.
 DRAIN_STEP = 0.05
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get.
 CLOSING_PATIENCE = 2.5
-SHARED_SOCKET = (
-    "several workers share one socket: the requests of a polling client go to any of them, and most end its session. "
-    "Set transports=['websocket'], or run one worker for each port behind a balancer that keeps clients on theirs"
-)
 # What clients have lost by a stop is written here, whatever the application does with its own logger.
 DRAIN_LOG = logging.getLogger("roomcast.drain")
 
@@ -110,8 +107,7 @@ class Runtime(Calls):
         self.started = False
         self.stopped = False
         self.on_start: Callable[[], object] = _nothing
-        self.shares_socket = False
-        """Whether other processes take connections from the same socket, so that a client's next may go to another."""
+        self.shared = SharedSocket(logger, "polling" in engine.settings.transports)
         self.random_tag = False
         """Whether nobody has chosen the node's tag, so that a process that forks gets another."""
         self.refusals = Refusals(engine, counters, logger)
@@ -243,15 +239,7 @@ class Runtime(Calls):
         with self.turn:
             cluster = None if self.bus is None else self.bus.cluster
             unready, degraded = ((), ()) if cluster is None else (cluster.unready(), cluster.degraded())
-            if self.shares_socket:
-                degraded = (*degraded, SHARED_SOCKET)
-            return Readiness(self.started, not self.engine.accepting, unready, degraded)
-
-    def share_socket(self) -> None:
-        """The WSGI server has other workers beside this one: say so once, where that harms clients."""
-        if not self.shares_socket and "polling" in self.engine.settings.transports:
-            self.shares_socket = True
-            self.logger.error("%s", SHARED_SOCKET)
+            return Readiness(self.started, not self.engine.accepting, unready, degraded + self.shared.degraded)
 
     def census(self) -> dict[str, int]:
         """How many entries the driver's own tables have; without clients all are 0."""

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from roomcast.drivers.blocking.concurrency import Concurrency
-from roomcast.drivers.blocking.runtime import CLOSING_PATIENCE, SHARED_SOCKET, handler_tasks
+from roomcast.drivers.blocking.runtime import CLOSING_PATIENCE, handler_tasks
 from roomcast.drivers.blocking.server import Server
 from roomcast.drivers.blocking.threads import THREADS
 from roomcast.errors import SettingsError
 from roomcast.exceptions import DisconnectedError
+from roomcast.shared_socket import SHARED_SOCKET
 from tests.support.patience import PATIENCE
 from tests.support.played_server import PlayedServer
 from tests.support.played_tasks import PlayedTasks
