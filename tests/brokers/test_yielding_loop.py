@@ -13,6 +13,10 @@ import pytest
 from roomcast_brokers.yielding_loop import YieldingLoop, YieldingSelector
 
 
+MOMENT = 0.001
+"""Seconds; long enough for the loop to wait."""
+
+
 class Beside(selectors.SelectSelector):
     """Looks around while the loop waits."""
 
@@ -28,7 +32,7 @@ def test_it_does_not_run_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Beside, "found", [])
 
     async def waits() -> asyncio.AbstractEventLoop:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(MOMENT)
         return asyncio.get_running_loop()
 
     with asyncio.Runner(loop_factory=YieldingLoop) as runner:
