@@ -12,7 +12,6 @@ import pytest
 
 from roomcast_brokers.yielding_loop import YieldingLoop, YieldingSelector
 
-
 MOMENT = 0.001
 """Seconds; long enough for the loop to wait."""
 
