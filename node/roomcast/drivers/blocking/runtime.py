@@ -6,7 +6,8 @@ The core belongs to one task at a time (design §3). Whoever wants something of 
         runtime.do(runtime.engine.close(session, "server disconnect"))
 
 At the end of a turn everything that it made is written, then the lock is let go, then what must not be done under it
-is done. Nothing in a turn waits: sockets do not block, and the application's handlers run in tasks of their own.
+is done. On greenlets it is written a moment later, by a task that writes what several turns made. Nothing in a turn
+waits: sockets do not block, and the application's handlers run in tasks of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 from weakref import WeakSet
 
@@ -38,6 +40,9 @@ from roomcast.shared_socket import SharedSocket
 DRAIN_STEP = 0.05
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get.
 CLOSING_PATIENCE = 2.5
+# Where a task writes what several turns made, it has this long (seconds): then somebody computes and lets no other task
+# go on, and whoever emits next writes.
+GATHERING = 0.05
 # What clients have lost by a stop is written here, whatever the application does with its own logger.
 DRAIN_LOG = logging.getLogger("roomcast.drain")
 
@@ -72,7 +77,7 @@ class Turn:
         outside: Iterable[Callable[[], object]] = ()
         try:
             if self._depth == 1:
-                runtime.flush()
+                runtime.turn_ends()
                 outside, runtime.outside = runtime.outside, []
         finally:
             self._depth -= 1
@@ -115,6 +120,9 @@ class Runtime(Calls):
         self._clock: Clock | None = None
         self._poller: Poller | None = None
         self._stopping: Event | None = None
+        self._gathering_since = inf
+        if concurrency.gathers:
+            engine.on_wake = self._gather
         measure(counters, engine, None if node is None else node.hub)
         _runtimes.add(self)
 
@@ -202,6 +210,7 @@ class Runtime(Calls):
         if self.bus is not None:
             self.bus.close()
         with self.turn:
+            self.flush()
             self.run(self.engine.deadlines.run(float("inf")))
             if self._poller is not None:
                 self._poller.close()
@@ -219,7 +228,7 @@ class Runtime(Calls):
         """
         self.turn = Turn(self, self.concurrency.make_lock())
         self.pool = Pool(self.concurrency, self._handlers)
-        self.outside, self.closing = [], set()
+        self.outside, self.closing, self._gathering_since = [], set(), inf
         self.started, self._stopping, self._clock = False, None, None
         poller, self._poller = self._poller, None
         if poller is not None:
@@ -256,16 +265,32 @@ class Runtime(Calls):
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
+    def turn_ends(self) -> None:
+        """Write what it made, unless a task was started to do that."""
+        engine = self.engine
+        if not self.concurrency.gathers or engine.slow or engine.now - self._gathering_since > GATHERING:
+            self.flush()
+        if self.bus is not None:
+            self.bus.flush()
+
+    def _gather(self) -> None:
+        """The first outbox since the last flush has something to write."""
+        self._gathering_since = self.engine.now
+        self.concurrency.start(self._flush_in_turn)
+
+    def _flush_in_turn(self) -> None:
+        with self.turn:
+            self.flush()
+
     def flush(self) -> None:
         """Write everybody's outbox, once, and end who was found too slow; that may leave more to write to others."""
         engine = self.engine
         flusher = engine.flusher
+        self._gathering_since = inf
         while flusher.boxes or flusher.late or engine.slow:  # each round ends somebody or writes what there is
             flusher.flush()
             if engine.slow:
                 self.run(engine.take_slow())
-        if self.bus is not None:
-            self.bus.flush()
 
 
 def _nothing() -> None:
