@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up install setup test test-all soak faults compose-trial bench bench-cluster bench-brokers lint docs coverage clean
+.PHONY: help up install setup test test-all soak faults compose-trial bench bench-cluster bench-brokers bench-wsgi lint docs coverage clean
 
 help:
 	@echo "make up         install, start the chat example: two nodes, http://127.0.0.1:$(PORT) and the port after it"
@@ -27,6 +27,7 @@ help:
 	@echo "make bench      measure against the peers that are installed; writes bench/RESULTS.md"
 	@echo "make bench-cluster  two nodes and Redis beside the peers; writes bench/CLUSTER.md"
 	@echo "make bench-brokers  latency and highest rate of every broker; a section of bench/RESULTS.md"
+	@echo "make bench-wsgi  the blocking servers under gunicorn; a section of bench/RESULTS.md"
 	@echo "make lint       ruff, mypy --strict, import contracts, generated pages"
 	@echo "make docs       write the generated pages anew"
 
@@ -90,6 +91,9 @@ bench-cluster: setup
 
 bench-brokers: setup
 	$(BIN)/python -m bench.brokers
+
+bench-wsgi: setup
+	$(BIN)/python -m bench.wsgi
 
 coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import comparison, generator, mass_disconnect
 from bench.contestants import PEER_FINDERS, ROOMCAST, ceiling, find_peers
-from bench.report import RESULTS, Run, brokers_section, render
+from bench.report import BROKERS_HEADING, RESULTS, WSGI_HEADING, Run, render, section, with_section
 from bench.workloads import chosen
 
 
@@ -40,8 +40,10 @@ def main() -> int:
     page = render(Run(names, workloads, measured, missing, stalls, options.rounds, options.seconds, load))
     print(page)
     if options.only is None:
-        kept = brokers_section(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else ""
-        RESULTS.write_text(page + kept, encoding="utf-8")
+        kept = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
+        for heading in (WSGI_HEADING, BROKERS_HEADING):
+            page = with_section(page, heading, section(kept, heading))
+        RESULTS.write_text(page, encoding="utf-8")
     for failure in measured.failures:
         print(failure, file=sys.stderr)
     return int(bool(measured.failures))

@@ -26,7 +26,7 @@ import pytest
 from bench import generator
 from bench.contestants import ROOMCAST, Contestant, Missing, python_socketio
 from bench.processes import Running, pinned
-from bench.report import HEADING, RESULTS, brokers_section
+from bench.report import BROKERS_HEADING, RESULTS, with_section
 from tests.contract.services import SERVICES, Service
 
 QUIET_RATE = 100
@@ -135,7 +135,7 @@ def render(found: dict[str, dict[str, Figures]], seconds: int) -> str:
     load = os.getloadavg()[0]
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
-        HEADING,
+        BROKERS_HEADING,
         "",
         "Two nodes on one processor, one client on each; from the moment at which a message was due on the one to its",
         "arrival at the client of the other. The highest rate is the one at which 99 of 100 arrive within 50 ms and",
@@ -167,7 +167,7 @@ def main() -> int:
     print(text)
     if options.only is None:
         page = RESULTS.read_text(encoding="utf-8")
-        RESULTS.write_text(page.removesuffix(brokers_section(page)) + text, encoding="utf-8")
+        RESULTS.write_text(with_section(page, BROKERS_HEADING, text), encoding="utf-8")
     return 0
 
 

@@ -17,7 +17,11 @@ from bench.processes import available
 from bench.workloads import Workload
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-HEADING = "## Brokers"  # of the section that bench.brokers writes, the last one of the page
+# Of the sections that bench.wsgi and bench.brokers write, the last ones of the page.
+WSGI_HEADING = "## WSGI"
+BROKERS_HEADING = "## Brokers"
+
+NEXT = "\n## "
 
 INTRODUCTION = """\
 # Results of `make bench`
@@ -45,17 +49,25 @@ class Run(msgspec.Struct, frozen=True):
 def render(run: Run) -> str:
     """The whole page."""
     return "\n".join(
-        [INTRODUCTION, *_circumstances(run), "", *_table(run), "", *_rates(run), *_stalls(run), *_notes(run)]
+        [INTRODUCTION, *circumstances(run), "", *table(run), "", *_rates(run), *_stalls(run), *_notes(run)]
     )
 
 
-def brokers_section(page: str) -> str:
-    """What bench.brokers has found, from its heading to the end of the page; empty if there is nothing yet."""
-    begin = page.find(f"{HEADING}\n")
-    return page[begin:] if begin >= 0 else ""
+def section(page: str, heading: str) -> str:
+    """From its heading to the next one; empty if there is none yet."""
+    _, found, rest = page.partition(f"{heading}\n")
+    return f"{found}{rest.partition(NEXT)[0].rstrip()}\n" if found else ""
 
 
-def _circumstances(run: Run) -> Iterator[str]:
+def with_section(page: str, heading: str, text: str) -> str:
+    """The page with that section as it is now."""
+    sections = {each: section(page, each) for each in (WSGI_HEADING, BROKERS_HEADING)}
+    head = min((page.find(f"{each}\n") for each, found in sections.items() if found), default=len(page))
+    sections[heading] = text
+    return "\n".join([page[:head].rstrip() + "\n", *(found for found in sections.values() if found)])
+
+
+def circumstances(run: Run) -> Iterator[str]:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     python = f"{platform.python_implementation()} {platform.python_version()}"
     yield (
@@ -65,7 +77,7 @@ def _circumstances(run: Run) -> Iterator[str]:
     )
 
 
-def _table(run: Run) -> Iterator[str]:
+def table(run: Run) -> Iterator[str]:
     first = run.names[0]
     yield f"| workload | {' | '.join(run.names)} |"
     yield "|---" * (len(run.names) + 1) + "|"

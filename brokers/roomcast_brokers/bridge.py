@@ -21,6 +21,7 @@ from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, AsyncBroker, Broker, L
 from roomcast_brokers.errors import BrokerClosedError, BrokerError, BrokerUnreachableError, MessageTooLargeError
 from roomcast_brokers.inbox import Inbox
 from roomcast_brokers.subscribed import Subscribed
+from roomcast_brokers.yielding_loop import YieldingLoop
 
 # What waits for the thread to write it. Callers bound what is not accepted yet at 8 MiB; this is for those who do not.
 MAX_QUEUED_BYTES: Final = 16 * 1_048_576
@@ -132,17 +133,19 @@ class ThreadedBroker:
         told = _Told(self, listener)
         cause: Exception | None = None
         try:
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=YieldingLoop) as runner:
                 runner.run(self._live(told, wanted))
         except BrokerError as error:  # it cannot even begin
             cause = error
         finally:
             with self._lock:
                 self._closed = True
-            told.changed(State.CLOSED, cause)  # unless the broker has said so in time
+            told.ended(cause)
 
-    async def _live(self, told: Listener, wanted: dict[str, int]) -> None:
+    async def _live(self, told: _Told, wanted: dict[str, int]) -> None:
         self._loop = asyncio.get_running_loop()
+        if isinstance(self._loop, YieldingLoop):
+            told.call = self._loop.call_outside
         for channel, generation in wanted.items():  # to be confirmed before UP
             self._broker.subscribe(channel, generation)
         self._broker.open(told)
@@ -190,23 +193,38 @@ class _Told:
         self._bridge = bridge
         self._listener = listener
         self._closed = False
+        self.call: Callable[..., object] = _call
 
     def delivered(self, channel: str, payload: bytes) -> None:
         if channel in self._bridge._subscribed:
-            self._listener.delivered(channel, payload)
+            self.call(self._listener.delivered, channel, payload)
 
     def confirmed(self, channel: str, generation: int) -> None:
         if self._bridge._subscribed.confirm(channel, generation):
-            self._listener.confirmed(channel, generation)
+            self.call(self._listener.confirmed, channel, generation)
 
     def accepted(self, count: int) -> None:
-        self._listener.accepted(count)
+        self.call(self._listener.accepted, count)
 
     def changed(self, state: State, cause: Exception | None) -> None:
-        if not self._closed:
-            self._closed = state is State.CLOSED
-            self._bridge._became(state)
-            self._listener.changed(state, cause)
+        if self._becomes(state):
+            self.call(self._listener.changed, state, cause)
+
+    def ended(self, cause: Exception | None) -> None:
+        """The loop has ended, or never begun; CLOSED is told unless the broker has said so in time."""
+        if self._becomes(State.CLOSED):
+            self._listener.changed(State.CLOSED, cause)
+
+    def _becomes(self, state: State) -> bool:
+        if self._closed:
+            return False
+        self._closed = state is State.CLOSED
+        self._bridge._became(state)
+        return True
+
+
+def _call(function: Callable[..., object], *args: object) -> None:
+    function(*args)
 
 
 class LoopBroker:

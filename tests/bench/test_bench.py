@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from bench import brokers, contestants, report
+from bench import brokers, contestants, report, wsgi
 from bench.brokers import BOUND_US, CLOSE_ENOUGH, FIRST_RATE, HIGHEST_RATE, Figures, highest_rate
 from bench.comparison import Measured
 from bench.contestants import Contestant, Missing
 from bench.generator import GeneratorFailed
 from bench.mass_disconnect import Stall
-from bench.report import Run, brokers_section, render
+from bench.report import BROKERS_HEADING, WSGI_HEADING, Run, render, section, with_section
 from bench.workloads import WORKLOADS, chosen
 from tests.contract.services import SERVICES
 
@@ -108,11 +109,29 @@ def test_the_highest_rate_is_searched_for(highest: int) -> None:
         assert highest / CLOSE_ENOUGH <= found <= highest
 
 
-def test_the_section_of_the_brokers_outlives_a_new_page() -> None:
-    section = brokers.render({"redis": {"roomcast": Figures(800, 5_400, 60_000)}}, 3)
-    assert "| redis | roomcast | 0.8 ms | 5.4 ms | 60,000/s |" in section
-    assert brokers_section(f"# Results\n\n{section}") == section
-    assert brokers_section("# Results\n") == ""
+def test_sections_that_others_write_outlive_a_new_page() -> None:
+    ours = brokers.render({"redis": {"roomcast": Figures(800, 5_400, 60_000)}}, 3)
+    assert "| redis | roomcast | 0.8 ms | 5.4 ms | 60,000/s |" in ours
+    theirs = f"{WSGI_HEADING}\n\nfast\n"
+    page = "# Results\n\n## Everybody leaves\n\nat once\n"
+    one = with_section(page, BROKERS_HEADING, ours)
+    assert (section(one, BROKERS_HEADING), section(one, WSGI_HEADING)) == (ours, "")
+    both = with_section(one, WSGI_HEADING, theirs)
+    assert both == with_section(with_section(page, WSGI_HEADING, theirs), BROKERS_HEADING, ours)
+    assert both.startswith(page)
+    assert (section(both, BROKERS_HEADING), section(both, WSGI_HEADING)) == (ours, theirs)
+    assert with_section(both, WSGI_HEADING, theirs) == both
+
+
+def test_the_table_of_blocking_servers_compares_each_with_its_own_kind() -> None:
+    measured = Measured()
+    for number, contestant in enumerate((*wsgi.THREADS, *wsgi.GEVENT), 1):
+        measured.add(("fanout", contestant.name), 1, float(number), 1.0)
+    workloads = tuple(each for each in chosen(wsgi.WORKLOADS) if each.name == "fanout")
+    text = wsgi.render(workloads, measured, Namespace(rounds=1, seconds=3))
+    assert text.startswith(f"{WSGI_HEADING}\n")
+    assert text.count("×2.00") == 1
+    assert text.count("×1.33") == 1
 
 
 def test_every_broker_that_is_measured_is_one_of_the_contract_suite() -> None:

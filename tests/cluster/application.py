@@ -7,23 +7,28 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import roomcast
 
 METHODS = ("emit", "send", "call", "enter_room", "leave_room", "close_room", "disconnect")
-"""Those of the server; the others are :class:`Desk`'s."""
+"""Those of the server."""
+OF_THE_DESK = ("emit_with_callback", "enter_and_emit", "look", "rooms")
+NAMESPACES = ("/", "/chat")
 MAX_PACKET = 4_000_000
 """Bytes; more than one message between nodes holds, so that tests can ask for too much."""
+COMMON: dict[str, Any] = {"cors_allowed_origins": "*", "namespaces": "*", "max_http_buffer_size": MAX_PACKET}
+"""Options of every server here."""
 
 
 class Desk:
-    """What clients may call beside the server's own methods."""
+    """What clients may call beside the methods of a server of either kind."""
 
-    def __init__(self, sio: roomcast.AsyncServer) -> None:
+    def __init__(self, sio: Any) -> None:
         self._sio = sio
         self._answers: list[list[Any]] = []
         self._left: list[list[str]] = []
@@ -33,6 +38,29 @@ class Desk:
 
     def gone(self, sid: str, reason: str) -> None:
         self._left.append([sid, reason])
+
+    def look(self) -> dict[str, Any]:
+        """What this node knows and has seen."""
+        sio = self._sio
+        bus = sio.bus
+        with sio.looking:
+            return {
+                "tag": sio.cluster.tag,
+                "nodes": {node.tag: node.clients for node in sio.cluster.nodes()},
+                "self": [node.tag for node in sio.cluster.nodes() if node.is_self],
+                "count": {name: sio.cluster.count(name) for name in NAMESPACES},
+                "census": {**sio.census(), **({} if bus is None else bus.cluster.census())},
+                "answers": list(self._answers),
+                "left": list(self._left),
+                "gaps": list(self._gaps),
+            }
+
+    def rooms(self, sid: str, namespace: str = "/") -> list[Any]:
+        return [room for room in self._sio.rooms(sid, namespace) if room != sid]
+
+
+class WaitingDesk(Desk):
+    """That of an ``AsyncServer``."""
 
     async def emit_with_callback(self, event: str, data: Any = None, to: Any = None, namespace: str = "/") -> None:
         """Emit, and keep what the callback is called with."""
@@ -50,44 +78,45 @@ class Desk:
             await self._sio.emit("entered", number, to=room)
             await self._sio.leave_room(sid, room)
 
-    async def look(self) -> dict[str, Any]:
-        """What this node knows and has seen."""
-        sio = self._sio
-        bus = sio.bus
-        return {
-            "tag": sio.cluster.tag,
-            "nodes": {node.tag: node.clients for node in sio.cluster.nodes()},
-            "self": [node.tag for node in sio.cluster.nodes() if node.is_self],
-            "count": {name: sio.cluster.count(name) for name in ("/", "/chat")},
-            "census": {**sio.census(), **({} if bus is None else bus.cluster.census())},
-            "answers": self._answers,
-            "left": self._left,
-            "gaps": self._gaps,
-        }
 
-    async def rooms(self, sid: str, namespace: str = "/") -> list[Any]:
-        return [room for room in self._sio.rooms(sid, namespace) if room != sid]
+def methods_of(sio: Any, desk: Desk) -> dict[str, Callable[..., Any]]:
+    """What clients may call, by its name."""
+    return {**{name: getattr(sio, name) for name in METHODS}, **{name: getattr(desk, name) for name in OF_THE_DESK}}
+
+
+def returned(value: Any) -> dict[str, Any]:
+    """How clients are told what a method has returned."""
+    return {"value": list(value) if isinstance(value, tuple) else value}
+
+
+def raised(error: Exception) -> dict[str, Any]:
+    """How they are told what it has raised."""
+    return {"error": type(error).__name__, "text": str(error)}
 
 
 def build(**options: Any) -> roomcast.AsyncServer:
     """A server with this application."""
-    sio = roomcast.AsyncServer(cors_allowed_origins="*", namespaces="*", max_http_buffer_size=MAX_PACKET, **options)
-    desk = Desk(sio)
-    methods: dict[str, Callable[..., Awaitable[Any]]] = {name: getattr(sio, name) for name in METHODS}
-    methods |= {name: getattr(desk, name) for name in ("emit_with_callback", "enter_and_emit", "look", "rooms")}
+    sio = roomcast.AsyncServer(**COMMON, **options)
+    methods = methods_of(sio, WaitingDesk(sio))
 
     async def do(sid: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         try:
-            value = await methods[method](*args, **kwargs)
+            value = methods[method](*args, **kwargs)
+            return returned(await value if inspect.isawaitable(value) else value)
         except Exception as error:
-            return {"error": type(error).__name__, "text": str(error)}
-        return {"value": list(value) if isinstance(value, tuple) else value}
+            return raised(error)
 
-    for namespace in ("/", "/chat"):
+    for namespace in NAMESPACES:
         sio.on("do", do, namespace=namespace)
     return sio
 
 
+def chosen_options() -> dict[str, Any]:
+    """Those of a node that is a process of its own."""
+    options: dict[str, Any] = json.loads(os.environ.get("CLUSTER_OPTIONS", "{}"))
+    return options
+
+
 def make() -> roomcast.ASGIApp:
     """For a node that is a process of its own."""
-    return roomcast.ASGIApp(build(**json.loads(os.environ.get("CLUSTER_OPTIONS", "{}"))))
+    return roomcast.ASGIApp(build(**chosen_options()))

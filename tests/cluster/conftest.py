@@ -22,10 +22,35 @@ LONG = frozenset({"aiopika-durable"})
 UNORDERED = frozenset({"kafka"})
 """Where channels keep no order among each other."""
 
+THREADS, GREENLETS = "gunicorn threads", "gunicorn gevent"
+TURNS = {
+    "mixed": ("fast", THREADS, GREENLETS, "fast"),
+    "threads-first": (THREADS, "fast", "fast", GREENLETS),
+    "gevent-first": (GREENLETS, "fast", THREADS, "fast"),
+}
+"""Servers of all three kinds in one cluster. Most tests ask the first node, so each kind has its turn to be that."""
+GREEN = ("eventlet", GREENLETS, "fast")
+"""What may wait in greenlets alone, beside one that has nothing to do with them."""
+ALL_GREEN = {f"{service}-green": (service, GREEN) for service in BACK_ENDS if service != "memory"}
+"""Tests that are marked ``smoke`` show that each back end can do it; test_green.py has the one that is not here."""
+ALL_TURNS = {
+    f"{service}-{turn}": (service, kinds)
+    for service in ("redis", "aiopika", "kombu-amqp")
+    for turn, kinds in TURNS.items()
+}
+MIXED = {**ALL_GREEN, **ALL_TURNS}
+"""Rows of mixed clusters, for tests with ``nodes``; of the quick one those that are marked ``smoke`` run always."""
+QUICK = "redis-mixed"
+
+
+def service_of(back_end: str) -> str:
+    """The name of its broker."""
+    return MIXED[back_end][0] if back_end in MIXED else back_end
+
 
 def make_service(back_end: str) -> Service:
     """A broker of that kind; it does not run yet."""
-    return next(row for row in SERVICES if row.name == back_end).service()
+    return next(row for row in SERVICES if row.name == service_of(back_end)).service()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,8 +63,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     smoke = metafunc.definition.get_closest_marker("smoke") is not None
     ordered = metafunc.definition.get_closest_marker("ordered") is not None
-    long = LONG if smoke else SLOW | LONG
-    names = [name for name in BACK_ENDS if not (ordered and name in UNORDERED)]
+    long = (LONG if smoke else SLOW | LONG) | (MIXED.keys() - ({QUICK} if smoke else set()))
+    more = MIXED if smoke else ALL_TURNS
+    rows = [*BACK_ENDS, *(more if "nodes" in metafunc.fixturenames else ())]
+    names = [name for name in rows if not (ordered and service_of(name) in UNORDERED)]
     metafunc.parametrize(
         "back_end", [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in names]
     )
@@ -55,6 +82,7 @@ class Standing:
 
     def service(self, back_end: str) -> Service:
         """The broker of that kind; it runs."""
+        back_end = service_of(back_end)
         if back_end not in self._services:
             service = self._services[back_end] = make_service(back_end)
             self._stack.callback(service.close)
@@ -62,9 +90,10 @@ class Standing:
         return self._services[back_end]
 
     def nodes(self, back_end: str) -> ThreadNodes | ProcessNodes:
-        """Three nodes on it."""
+        """Three nodes on it, or four of all kinds."""
         if back_end not in self._nodes:
-            self._nodes[back_end] = self.more_nodes(self._stack, back_end, NODES)
+            more = {"kinds": MIXED[back_end][1]} if back_end in MIXED else {}
+            self._nodes[back_end] = self.more_nodes(self._stack, back_end, NODES, **more)
         return self._nodes[back_end]
 
     def more_nodes(
@@ -73,7 +102,7 @@ class Standing:
         """A cluster for one test, for as long as ``stack`` is open."""
         kind = ThreadNodes if back_end == "memory" else ProcessNodes
         nodes = kind(self.service(back_end).url(), count, **more)
-        nodes.ordered = back_end not in UNORDERED
+        nodes.ordered = service_of(back_end) not in UNORDERED
         stack.enter_context(nodes)
         return nodes
 

@@ -13,6 +13,7 @@ import pytest
 
 from roomcast_emitter import AsyncEmitter, Emitter
 from tests.cluster.conftest import Standing
+from tests.support.cluster_nodes import Nodes
 from tests.support.scene import Scene, eventually
 from tests.support.visitors import FENCE, Visitor
 
@@ -83,9 +84,9 @@ def colour(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.smoke
 async def test_it_reaches_everybody_rooms_lists_and_single_clients(
-    standing: Standing, back_end: str, colour: str
+    nodes: Nodes, standing: Standing, back_end: str, colour: str
 ) -> None:
-    async with Scene(standing.nodes(back_end)) as scene, outside(standing, back_end, colour, scene) as emitter:
+    async with Scene(nodes) as scene, outside(standing, back_end, colour, scene) as emitter:
         inside = await scene.everywhere(rooms=("room", 7))
         others = await scene.everywhere()
         chat = await scene.everywhere("/chat")
@@ -105,23 +106,27 @@ async def test_it_reaches_everybody_rooms_lists_and_single_clients(
         member = ["all", "message", "number", "list", "skipping", "chain"]
         expected = [[event for event in member if event != "skipping"], member]
         expected += [[event for event in member if event != "chain"]]
+        expected += [member] * (len(nodes) - 3)
         expected += [["all", "chain"], ["all", "list", "skipping"], ["all", "one", "skipping"]]
-        expected += [["chat"], ["chat", "chain"], ["chat"]]
+        expected += [["all", "skipping"]] * (len(nodes) - 3)
+        expected += [["chat"], ["chat", "chain"], *[["chat"]] * (len(nodes) - 2)]
         assert heard == [scene.orderly(events) for events in expected]
 
 
 @pytest.mark.ordered
-async def test_its_order_is_kept_across_targets(standing: Standing, back_end: str, colour: str) -> None:
-    async with Scene(standing.nodes(back_end)) as scene, outside(standing, back_end, colour, scene) as emitter:
+async def test_its_order_is_kept_across_targets(nodes: Nodes, standing: Standing, back_end: str, colour: str) -> None:
+    async with Scene(nodes) as scene, outside(standing, back_end, colour, scene) as emitter:
         visitors = await scene.everywhere(rooms=("x", "y"))
         for number in range(MANY):
             await emitter.does("emit", "hello", number, to=(None, "x", ["x", "y"], "y")[number % 4])
         await emitter.fence(*visitors)
-        assert [[number for _, number in visitor.take()] for visitor in visitors] == [list(range(MANY))] * 3
+        assert [[number for _, number in visitor.take()] for visitor in visitors] == [list(range(MANY))] * len(nodes)
 
 
-async def test_it_moves_clients_and_sends_them_away(standing: Standing, back_end: str, colour: str) -> None:
-    async with Scene(standing.nodes(back_end)) as scene, outside(standing, back_end, colour, scene) as emitter:
+async def test_it_moves_clients_and_sends_them_away(
+    nodes: Nodes, standing: Standing, back_end: str, colour: str
+) -> None:
+    async with Scene(nodes) as scene, outside(standing, back_end, colour, scene) as emitter:
         visitors = await scene.everywhere()
         chat = await scene.visitor(1, "/chat")
         for node, visitor in enumerate(visitors):
@@ -133,13 +138,13 @@ async def test_it_moves_clients_and_sends_them_away(standing: Standing, back_end
         await emitter.fence(*visitors)
         await emitter.does("emit", "hello", to="room")
         await emitter.fence(*visitors, chat)
-        assert [visitor.take() for visitor in visitors] == [[], [["hello"]], [["hello"]]]
+        assert [visitor.take() for visitor in visitors] == [[], *[[["hello"]]] * (len(nodes) - 1)]
         await emitter.does("close_room", "room")
         await emitter.fence(*visitors)
         await emitter.does("emit", "hello", to="room")
         await emitter.does("emit", "hello", to="room", namespace="/chat")
         await emitter.fence(*visitors, chat)
-        assert [visitor.take() for visitor in (*visitors, chat)] == [[], [], [], [["hello"]]]
+        assert [visitor.take() for visitor in (*visitors, chat)] == [*[[]] * len(nodes), [["hello"]]]
         await emitter.does("disconnect", visitors[0].sid)
         await emitter.does("disconnect", visitors[1].sid, close=True)
         await visitors[0].until(visitors[0].left.is_set)
@@ -150,11 +155,13 @@ async def test_it_moves_clients_and_sends_them_away(standing: Standing, back_end
         await emitter.fence(visitors[2])
 
 
-async def test_a_room_that_looks_like_a_sid_gets_each_emit_once(standing: Standing, back_end: str, colour: str) -> None:
-    async with Scene(standing.nodes(back_end)) as scene, outside(standing, back_end, colour, scene) as emitter:
+async def test_a_room_that_looks_like_a_sid_gets_each_emit_once(
+    nodes: Nodes, standing: Standing, back_end: str, colour: str
+) -> None:
+    async with Scene(nodes) as scene, outside(standing, back_end, colour, scene) as emitter:
         room = f"{scene.nodes[1].tag}0123456789abcdef"
         inside = await scene.everywhere(rooms=(room,))
         for number in range(10):
             await emitter.does("emit", "hello", number, to=room)
         await emitter.fence(*inside)
-        assert [[number for _, number in visitor.take()] for visitor in inside] == [list(range(10))] * 3
+        assert [[number for _, number in visitor.take()] for visitor in inside] == [list(range(10))] * len(nodes)

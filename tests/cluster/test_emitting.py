@@ -28,12 +28,12 @@ async def test_everybody_gets_a_broadcast_once(nodes: Nodes) -> None:
     async with Scene(nodes) as scene:
         visitors = [*await scene.everywhere(), *await scene.everywhere()]
         elsewhere = await scene.everywhere("/chat")
-        for visitor in visitors[:3]:
+        for visitor in visitors[: len(nodes)]:
             await visitor.do("emit", "hello", visitor.tag)
         await scene.fence()
         for visitor in visitors:
             assert sorted(visitor.take()) == sorted(["hello", node.tag] for node in nodes)
-        assert [visitor.take() for visitor in elsewhere] == [[], [], []]
+        assert not any(visitor.take() for visitor in elsewhere)
 
 
 @pytest.mark.parametrize("data", DATA, ids=lambda data: type(data).__name__)
@@ -47,7 +47,8 @@ async def test_what_is_emitted_arrives_as_it_was(nodes: Nodes, data: Any) -> Non
         await scene.fence()
         arguments = [] if data is None else [data]
         everybody = [["to all", *arguments], ["to room", *arguments], ["message", *arguments]]
-        expected = [everybody, everybody, [*everybody[:2], ["to one", *arguments], everybody[2]]]
+        expected = [everybody] * len(nodes)
+        expected[2] = [*everybody[:2], ["to one", *arguments], everybody[2]]
         heard = [visitor.take() for visitor in visitors]
         assert [scene.orderly(events) for events in heard] == [scene.orderly(events) for events in expected]
 
@@ -72,7 +73,7 @@ async def test_a_room_reaches_its_members_and_no_node_without_any(nodes: Nodes, 
         await scene.fence()
         for visitor in inside:
             assert sorted(number for _, number in visitor.take()) == list(range(20))
-        assert [visitor.take() for visitor in outside] == [[], [], []]
+        assert not any(visitor.take() for visitor in outside)
         after = await scene.received(2)
         fences = (2 if nodes.ordered else UNORDERED_FENCES) * (len(nodes) - 1)
         assert after["emit"] - before["emit"] == fences
@@ -92,10 +93,11 @@ async def test_a_union_is_counted_once_and_exceptions_are_left_out(nodes: Nodes)
             name: [sorted(event for (event,) in visitor.take()) for visitor in visitors]
             for name, visitors in (("both", both), ("one", one), ("none", none))
         }
+        all_three, more = ["skipping", "skipping one", "union"], len(nodes) - 3
         assert heard == {
-            "both": [["skipping one", "union"], *[["skipping", "skipping one", "union"]] * 2],
-            "one": [["skipping", "union"], ["skipping", "skipping one", "union"], ["skipping one", "union"]],
-            "none": [["skipping one"], ["skipping one"], ["skipping one", "union"]],
+            "both": [["skipping one", "union"], *[all_three] * (2 + more)],
+            "one": [["skipping", "union"], all_three, ["skipping one", "union"], *[all_three] * more],
+            "none": [["skipping one"], ["skipping one"], ["skipping one", "union"], *[["skipping one"]] * more],
         }
 
 
@@ -112,7 +114,7 @@ async def test_a_sid_is_reached_on_its_node_and_no_other_hears_of_it(nodes: Node
         await scene.desks[0].do("emit", "not for you", to=visitors[1].sid, skip_sid=visitors[1].sid)
         await scene.fence()
         assert sorted(number for _, number in visitors[1].take()) == list(range(22))
-        assert visitors[0].take() == visitors[2].take() == []
+        assert not any(visitor.take() for visitor in visitors)
 
 
 async def test_namespaces_are_kept_apart(nodes: Nodes) -> None:
@@ -125,8 +127,9 @@ async def test_namespaces_are_kept_apart(nodes: Nodes) -> None:
         await scene.desks[0].do("emit", "nobody", to=chat[1].sid)
         await scene.desks[0].do("emit", "room", to="room")
         await scene.fence()
-        assert [visitor.take() for visitor in main] == [[["room"]]] * 3
-        for visitor, heard in zip(chat, (["all", "room"], ["all", "one", "room"], ["all", "room"]), strict=True):
+        assert [visitor.take() for visitor in main] == [[["room"]]] * len(nodes)
+        for index, visitor in enumerate(chat):
+            heard = ["all", "one", "room"] if index == 1 else ["all", "room"]
             assert sorted(visitor.take()) == [[f"{each} of chat"] for each in heard]
 
 
@@ -139,9 +142,8 @@ async def test_the_order_of_one_node_is_kept_across_channels(nodes: Nodes) -> No
             target = (None, "x", ["x", "y"], visitors[1].sid, "y")[number % 5]
             await scene.desks[0].do("emit", "hello", number, to=target)
         await scene.fence()
-        expected = {0: range(MANY), 1: range(MANY), 2: range(MANY)}
-        for index, numbers in expected.items():
-            wanted = [number for number in numbers if index == 1 or number % 5 != 3]
+        for index in range(len(nodes)):
+            wanted = [number for number in range(MANY) if index == 1 or number % 5 != 3]
             assert [number for _, number in visitors[index].take()] == wanted
 
 
@@ -159,12 +161,12 @@ async def test_a_room_that_looks_like_a_sid_of_a_node_works_like_any_other(nodes
             wanted = [["hello", what] for tag in (node.tag for node in nodes) for what in (tag, [tag, "list"])]
             wanted += [["hello", [node.tag, "skipping"]] for node in nodes if index != 2]
             assert sorted(map(repr, visitor.take())) == sorted(map(repr, wanted))
-        assert [visitor.take() for visitor in outside] == [[], [], []]
+        assert not any(visitor.take() for visitor in outside)
         await scene.desks[0].do("close_room", room)
         await scene.fence()
         await scene.desks[1].do("emit", "nobody is there", to=room)
         await scene.fence()
-        assert [visitor.take() for visitor in inside] == [[], [], []]
+        assert not any(visitor.take() for visitor in inside)
 
 
 async def test_ignore_queue_stays_on_the_node(nodes: Nodes) -> None:
@@ -175,7 +177,7 @@ async def test_ignore_queue_stays_on_the_node(nodes: Nodes) -> None:
         await scene.desks[0].do("send", "here", ignore_queue=True)
         await scene.fence()
         assert visitors[0].take() == [["here"], ["here"], ["here"], ["message", "here"]]
-        assert visitors[1].take() == visitors[2].take() == []
+        assert not any(visitor.take() for visitor in visitors[1:])
 
 
 @pytest.mark.parametrize(
@@ -197,4 +199,4 @@ async def test_what_cannot_travel_is_raised_before_anybody_has_it(
             await scene.desks[0].do(*call)
         assert caught.value.name == error
         await scene.fence()
-        assert [visitor.take() for visitor in visitors] == [[], [], []]
+        assert not any(visitor.take() for visitor in visitors)

@@ -15,7 +15,7 @@ import re
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self, TypeVar
 
@@ -33,11 +33,17 @@ from tests.support.services import wait_for
 T = TypeVar("T")
 
 APPLICATION = "tests.cluster.application:make"
+BLOCKING_APPLICATION = "tests.cluster.blocking_application:app"
+GUNICORN_ARGUMENTS = ("--config", "python:tests.cluster.gunicorn_settings")
 METRICS_LINE = re.compile(r"Metrics and health on (http://127\.0\.0\.1:\d+)/metrics")
 
 
 class ClusterNode(ABC):
-    """One node that runs. ``tag`` is its name in the cluster."""
+    """One node that runs. ``tag`` is its name in the cluster; ``threads``: what its clients ask is done side by side,
+    in no order, even what one client asks.
+    """
+
+    threads = False
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
@@ -97,16 +103,20 @@ def new_cluster() -> str:
 
 
 class ProcessNode(ClusterNode):
-    """One ``roomcast run``."""
+    """One ``roomcast run``, or a blocking server; ``kind`` is a flavour of :mod:`tests.support.server`."""
 
-    def __init__(self, tag: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, tag: str, kind: str, environment: Mapping[str, str]) -> None:
         super().__init__(tag)
-        self.server = ServerProcess(
-            APPLICATION,
-            "fast",
-            env={**environment, "ROOMCAST_TAG": tag},
-            arguments=["--factory", "--metrics-port", "0", "--drain-seconds", "0.1"],
-        )
+        self.kind = kind
+        self.threads = kind == "gunicorn threads"
+        env = {**environment, "ROOMCAST_TAG": tag}
+        if kind == "fast":
+            self.server = ServerProcess(
+                APPLICATION, kind, env=env, arguments=["--factory", "--metrics-port", "0", "--drain-seconds", "0.1"]
+            )
+        else:
+            arguments = GUNICORN_ARGUMENTS if kind.startswith("gunicorn") else ()
+            self.server = ServerProcess(BLOCKING_APPLICATION, kind, env=env, arguments=arguments)
 
     @property
     def url(self) -> str:
@@ -137,12 +147,20 @@ class ProcessNode(ClusterNode):
 
 
 class ProcessNodes(list[ProcessNode]):
-    """``count`` processes. ``options`` are those of the server; ``cluster`` is a new one unless it is named."""
+    """Processes: ``count`` of ``roomcast run``, or one of each of ``kinds``. ``options`` are those of the server;
+    ``cluster`` is a new one unless it is named.
+    """
 
     ordered = True
 
     def __init__(
-        self, broker: str, count: int, *, cluster: str | None = None, options: Mapping[str, Any] | None = None
+        self,
+        broker: str,
+        count: int,
+        *,
+        cluster: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        kinds: Sequence[str] = (),
     ) -> None:
         self.cluster = cluster or new_cluster()
         environment = {
@@ -150,7 +168,10 @@ class ProcessNodes(list[ProcessNode]):
             "ROOMCAST_CLUSTER": self.cluster,
             "CLUSTER_OPTIONS": json.dumps(options or {}),
         }
-        super().__init__(ProcessNode(tag, environment) for tag in random_tags(count))
+        kinds = kinds or ["fast"] * count
+        super().__init__(
+            ProcessNode(tag, kind, environment) for tag, kind in zip(random_tags(len(kinds)), kinds, strict=True)
+        )
 
     def start(self) -> None:
         """All at once: an interpreter takes a second to import all that."""

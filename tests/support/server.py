@@ -41,6 +41,7 @@ FLAVOURS: Mapping[str, Command] = {
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
+    "eventlet": lambda app, port: ["tests.support.eventlet_server", app, str(port)],
     "aiohttp": lambda app, port: ["tests.interop.apps.aiohttp_server", app, str(port)],
     "tornado": lambda app, port: ["tests.interop.apps.tornado_server", app, str(port)],
     "sanic": lambda app, port: ["tests.interop.apps.sanic_server", app, str(port)],
@@ -104,9 +105,10 @@ class ServerProcess:
         return self._process.wait(patience)
 
     def kill(self) -> None:
-        """End it without a word to its clients."""
+        """End it without a word to its clients, and what it has started too: gunicorn serves in a child."""
         if self._process is not None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
@@ -131,7 +133,13 @@ class ServerProcess:
         command = [sys.executable, "-m", *FLAVOURS[self.flavour](self.app, self.port), *self._arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # of its own, so that all of it can be killed at once
             )
 
     def _wait_until_listening(self) -> None:
@@ -176,7 +184,12 @@ def free_port() -> int:
 
 def accepts(port: int) -> bool:
     """Whether somebody listens there."""
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+    return accepts_at(HOST, port)
+
+
+def accepts_at(host: str, port: int) -> bool:
+    """Whether somebody listens at another address of this machine."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
 

@@ -178,6 +178,7 @@ class Cluster:
 
     def confirmed(self, channel: str, generation: int) -> Any:
         """The back end says that a channel is subscribed; where it cannot know that, a probe has to find out."""
+        self.subscriptions.told(channel, generation)
         if self.options.traits.confirms_subscriptions:
             return self.hears(channel, generation)
         self.probing.begin(channel, generation)

@@ -68,7 +68,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class _Channel:
-    __slots__ = ("generation", "leaves", "since", "state", "waiters")
+    __slots__ = ("generation", "leaves", "since", "state", "told", "waiters")
 
     def __init__(self) -> None:
         self.state = ABSENT
@@ -76,6 +76,7 @@ class _Channel:
         self.since: float | None = None  # when it was confirmed first
         self.leaves = 0.0  # when lingering is over
         self.waiters: list[object] = []
+        self.told = False  # the back end has said that it is subscribed, whether that is believed or not
 
 
 class Subscriptions:
@@ -125,6 +126,19 @@ class Subscriptions:
         if entry.since is None:
             entry.since = now
         return _let_go(entry)
+
+    def told(self, channel: str, generation: int) -> None:
+        """The back end has said that this generation is subscribed; whether that is so may be yet to be found out."""
+        entry = self._channels.get(channel)
+        if entry is not None and entry.generation == generation:
+            entry.told = True
+
+    def is_told(self, channel: str) -> bool:
+        """Whether what the back end delivers is of the present subscription. What one thread of its own delivers while
+        another unsubscribes may come after that, and after the next subscription; what it confirms comes later still.
+        """
+        entry = self._channels.get(channel)
+        return entry is not None and entry.told
 
     def is_confirmed(self, channel: str) -> bool:
         """Whether what is published to it now arrives here."""

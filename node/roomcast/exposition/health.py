@@ -13,12 +13,6 @@ import msgspec
 OK, UNAVAILABLE = 200, 503
 
 
-SHARED_SOCKET = (
-    "several workers share one socket: the requests of a polling client go to any of them, and most end its session. "
-    "Set transports=['websocket'], or run one worker for each port behind a balancer that keeps clients on theirs"
-)
-
-
 class Readiness(msgspec.Struct, frozen=True):
     """What a node knows about itself. ``unready`` and ``degraded`` are short sentences for people."""
 

@@ -41,6 +41,24 @@ def test_a_wanted_channel_is_subscribed_once_and_is_confirmed_by_the_broker() ->
     assert (subscriptions.wanted_count, subscriptions.confirmed_count) == (1, 1)
 
 
+def test_what_the_back_end_has_said_holds_until_the_channel_is_unsubscribed() -> None:
+    subscriptions, generation = wanted()
+    subscriptions.told("a", generation + 1)
+    subscriptions.told("b", generation)
+    assert not subscriptions.is_told("a")
+    subscriptions.told("a", generation)
+    assert subscriptions.is_told("a")
+    assert not subscriptions.is_confirmed("a")
+    subscriptions.broken(1.0)
+    assert subscriptions.is_told("a")
+    subscriptions.drop("a", 2.0)
+    assert subscriptions.is_told("a")
+    subscriptions.tick(2.0 + LINGER)
+    assert not subscriptions.is_told("a")
+    subscriptions.want("a", 4.0)
+    assert not subscriptions.is_told("a")
+
+
 def test_what_nobody_wants_is_neither_confirmed_nor_known() -> None:
     subscriptions = Subscriptions()
     subscriptions.drop("a", 0.0)

@@ -208,7 +208,7 @@ class KafkaBroker:
             listener.changed(State.CONNECTING, error)
 
     def _patience(self, session: Session) -> float | None:
-        """How long nothing has to be looked at, unless somebody rings, as a confirmation does; seconds."""
+        """How long nothing has to be looked at, unless somebody rings, as whoever brings a confirmation does."""
         if self._state is State.UP or session.awaited:
             return None
         return max(0.0, session.settled_at - time.monotonic())

@@ -20,7 +20,8 @@ from roomcast.drivers.asyncio.calls import Calls
 from roomcast.drivers.asyncio.tasks import Starter
 from roomcast.engineio.engine import Engine
 from roomcast.engineio.session import Session
-from roomcast.exposition.health import SHARED_SOCKET, Readiness
+from roomcast.exposition.health import Readiness
+from roomcast.shared_socket import Lookout, SharedSocket
 
 # A timer this late means that the loop stood still: pongs lie unread in the sockets and are read before anybody is
 # judged.
@@ -60,12 +61,14 @@ class Runtime(Calls):
         """Connections that were cut because the client did not answer the close frame: it may not have read all."""
         self.on_awake: Callable[[], object] | None = None
         """What the first request starts; nothing once it was started or stopped."""
-        self.shares_socket = False
         self._parting_since: float | None = None
         self._departures: deque[Callable[[], object]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._probe: asyncio.TimerHandle | None = None
+        self._lookout: Lookout | None = None
+        self._bound_at = 0.0
+        self.shared = SharedSocket(logger, "polling" in engine.settings.transports)
         measure(counters, engine, None if node is None else node.hub)
 
     # --- the loop -----------------------------------------------------------------------------------------------------
@@ -81,7 +84,9 @@ class Runtime(Calls):
             self.engine.max_sessions = most_clients()
         self.engine.on_wake = self._wake
         self.engine.on_deadline = self._arm
-        self._probe_lag(self.loop.time())
+        self._bound_at = self.loop.time()
+        self._lookout = Lookout(self.shared)
+        self._probe_lag(self._bound_at)
 
     def awaken(self) -> None:
         """Start with the first request what nobody has started: who serves may know no start-up (daphne, a mount)."""
@@ -147,6 +152,8 @@ class Runtime(Calls):
             return
         now = self.loop.time()
         self.counters.lagged(now - due)
+        if self._lookout is not None:
+            self._lookout.look(now - self._bound_at)
         self._probe = self.loop.call_at(now + LAG_PROBE, self._probe_lag, now + LAG_PROBE)
 
     async def drain(self, seconds: float) -> Drain:
@@ -221,17 +228,10 @@ class Runtime(Calls):
 
     def readiness(self, started: bool, draining: bool) -> Readiness:
         """Whether clients should come here: what the caller knows, and what the cluster has against it."""
-        shared = (SHARED_SOCKET,) if self.shares_socket else ()
         if self.bus is None:
-            return Readiness(started, draining, degraded=shared)
+            return Readiness(started, draining, (), self.shared.degraded)
         cluster = self.bus.cluster
-        return Readiness(started, draining, cluster.unready(), (*cluster.degraded(), *shared))
-
-    def share_socket(self) -> None:
-        """The HTTP server has other workers beside this one: say so, where that harms clients."""
-        if "polling" in self.engine.settings.transports:
-            self.shares_socket = True
-            self.logger.error("%s", SHARED_SOCKET)
+        return Readiness(started, draining, cluster.unready(), (*cluster.degraded(), *self.shared.degraded))
 
     def _awaited(self) -> bool:
         return bool(self.closing) or any(session.outbox.frames for session in self._lingering())

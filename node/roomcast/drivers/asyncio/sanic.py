@@ -40,7 +40,7 @@ def attach(server: Any, app: Any, path: str) -> None:
     async def start(app: Any) -> None:
         _check_timeout(app, server.settings.ping_interval)
         if _has_others(app):
-            server.runtime.share_socket()
+            server.runtime.shared.tell()
         await server.start()
 
     async def stop(_: Any) -> None:

@@ -109,7 +109,9 @@ class Bus(BusSurface):
         """A message has come."""
         if self._broker is not None and not self.cluster.codec.is_own(payload):
             with self._runtime.turn:
-                self._runtime.do(self.cluster.delivered(channel, payload))
+                # While this waited for its turn the channel may have been unsubscribed, and subscribed again.
+                if self.cluster.subscriptions.is_told(channel):
+                    self._runtime.do(self.cluster.delivered(channel, payload))
 
     def confirmed(self, channel: str, generation: int) -> None:
         """A subscription is confirmed."""

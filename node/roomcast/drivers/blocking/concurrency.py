@@ -44,7 +44,9 @@ class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
     RuntimeError where there can be no more. Locks may be taken again by the task that has them: the application's own
     code may be called inside one (an origin check, a json module) and may call the server. ``clock()`` is monotonic
     (seconds). ``queue_class`` is the queue that applications know. ``handlers`` is how many of the application's
-    handlers may run at the same time unless the server is told otherwise.
+    handlers may run at the same time unless the server is told otherwise. ``gathers``: a task costs so much less than a
+    write that one is started to write what all who can go on now have for a client: what 16 events of one turn of the
+    loop send to 1,000 clients is written 1,000 times instead of 16,000 times.
     """
 
     async_mode: str
@@ -56,4 +58,5 @@ class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
     queue_class: Callable[..., Any]
     make_selector: Callable[[], selectors.BaseSelector]
     handlers: int
+    gathers: bool = False
     clock: Callable[[], float] = time.monotonic

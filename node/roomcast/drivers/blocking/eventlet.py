@@ -48,4 +48,5 @@ EVENTLET = Concurrency(
     queue_class=eventlet.queue.Queue,
     make_selector=selectors.DefaultSelector,
     handlers=HANDLERS,
+    gathers=True,
 )

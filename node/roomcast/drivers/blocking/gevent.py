@@ -34,6 +34,7 @@ def _concurrency(async_mode: str) -> Concurrency:
         queue_class=gevent.queue.Queue,
         make_selector=gevent.selectors.GeventSelector,
         handlers=HANDLERS,
+        gathers=True,
     )
 
 

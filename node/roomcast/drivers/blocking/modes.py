@@ -13,6 +13,9 @@ from roomcast.errors import SettingsError
 logger = logging.getLogger("roomcast.server")
 
 PATCH = {"gevent": "gevent.monkey.patch_all()", "eventlet": "eventlet.monkey_patch()"}
+# What a broker's task waits with: where one of these is the system's own, it would stop all greenlets, or be a thread
+# which they do not know.
+NEEDED = {"gevent": ("socket", "select", "threading"), "eventlet": ("socket", "select", "thread")}
 
 MODES = {
     "threading": Mode("roomcast.drivers.blocking.threads:THREADS"),
@@ -49,20 +52,23 @@ def check_broker(async_mode: str) -> None:
     """Raise SettingsError where a broker could not work: its connection must not stop all greenlets while it waits."""
     mode = MODES.get(async_mode)
     library = "" if mode is None else mode.library
-    if library and not patched(library) and not (async_mode == "gevent_uwsgi" and _uwsgi_patches()):
+    if not library or (async_mode == "gevent_uwsgi" and _uwsgi_patches()):
+        return
+    missing = [module for module in NEEDED[library] if not patched(library, module)]
+    if missing:
         raise SettingsError(
-            f"a broker under async_mode {async_mode!r} needs the sockets of {library}: call {PATCH[library]} before "
-            f"anything else is imported, or use async_mode='threading'"
+            f"a broker under async_mode {async_mode!r} needs {library} in the place of {', '.join(missing)}: call "
+            f"{PATCH[library]} before anything else is imported, or use async_mode='threading'"
         )
 
 
-def patched(library: str) -> bool:
-    """Whether gevent or eventlet has taken the place of the standard library's sockets. Imports nothing."""
+def patched(library: str, module: str = "socket") -> bool:
+    """Whether gevent or eventlet has taken the place of a module of the standard library. Imports nothing."""
     if library == "gevent":
         monkey = sys.modules.get("gevent.monkey")
-        return monkey is not None and bool(monkey.is_module_patched("socket"))
+        return monkey is not None and bool(monkey.is_module_patched(module))
     patcher = sys.modules.get("eventlet.patcher")
-    return patcher is not None and bool(patcher.is_monkey_patched("socket"))
+    return patcher is not None and bool(patcher.is_monkey_patched(module))
 
 
 def _uwsgi_options() -> set[str]:

@@ -6,7 +6,8 @@ The core belongs to one task at a time (design §3). Whoever wants something of 
         runtime.do(runtime.engine.close(session, "server disconnect"))
 
 At the end of a turn everything that it made is written, then the lock is let go, then what must not be done under it
-is done. Nothing in a turn waits: sockets do not block, and the application's handlers run in tasks of their own.
+is done. On greenlets it is written a moment later, by a task that writes what several turns made. Nothing in a turn
+waits: sockets do not block, and the application's handlers run in tasks of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 from weakref import WeakSet
 
@@ -30,13 +32,17 @@ from roomcast.drivers.blocking.poller import Poller, Watched
 from roomcast.drivers.blocking.pool import Pool
 from roomcast.engineio.engine import Engine
 from roomcast.errors import SettingsError
-from roomcast.exposition.health import SHARED_SOCKET, Readiness
+from roomcast.exposition.health import Readiness
+from roomcast.shared_socket import SharedSocket
 
 # A node that drains tells the next few clients to move every so many seconds, and looks as often whether they have
 # read what was written to them.
 DRAIN_STEP = 0.05
 # At shutdown clients get this long (seconds) to answer a close frame, or to fetch the last that they get.
 CLOSING_PATIENCE = 2.5
+# Where a task writes what several turns made, it has this long (seconds): then somebody computes and lets no other task
+# go on, and whoever emits next writes.
+GATHERING = 0.05
 # What clients have lost by a stop is written here, whatever the application does with its own logger.
 DRAIN_LOG = logging.getLogger("roomcast.drain")
 
@@ -71,7 +77,7 @@ class Turn:
         outside: Iterable[Callable[[], object]] = ()
         try:
             if self._depth == 1:
-                runtime.flush()
+                runtime.turn_ends()
                 outside, runtime.outside = runtime.outside, []
         finally:
             self._depth -= 1
@@ -106,8 +112,7 @@ class Runtime(Calls):
         self.started = False
         self.stopped = False
         self.on_start: Callable[[], object] = _nothing
-        self.shares_socket = False
-        """Whether other processes take connections from the same socket, so that a client's next may go to another."""
+        self.shared = SharedSocket(logger, "polling" in engine.settings.transports)
         self.random_tag = False
         """Whether nobody has chosen the node's tag, so that a process that forks gets another."""
         self.refusals = Refusals(engine, counters, logger)
@@ -115,6 +120,9 @@ class Runtime(Calls):
         self._clock: Clock | None = None
         self._poller: Poller | None = None
         self._stopping: Event | None = None
+        self._gathering_since = inf
+        if concurrency.gathers:
+            engine.on_wake = self._gather
         measure(counters, engine, None if node is None else node.hub)
         _runtimes.add(self)
 
@@ -202,6 +210,7 @@ class Runtime(Calls):
         if self.bus is not None:
             self.bus.close()
         with self.turn:
+            self.flush()
             self.run(self.engine.deadlines.run(float("inf")))
             if self._poller is not None:
                 self._poller.close()
@@ -219,7 +228,7 @@ class Runtime(Calls):
         """
         self.turn = Turn(self, self.concurrency.make_lock())
         self.pool = Pool(self.concurrency, self._handlers)
-        self.outside, self.closing = [], set()
+        self.outside, self.closing, self._gathering_since = [], set(), inf
         self.started, self._stopping, self._clock = False, None, None
         poller, self._poller = self._poller, None
         if poller is not None:
@@ -239,15 +248,7 @@ class Runtime(Calls):
         with self.turn:
             cluster = None if self.bus is None else self.bus.cluster
             unready, degraded = ((), ()) if cluster is None else (cluster.unready(), cluster.degraded())
-            if self.shares_socket:
-                degraded = (*degraded, SHARED_SOCKET)
-            return Readiness(self.started, not self.engine.accepting, unready, degraded)
-
-    def share_socket(self) -> None:
-        """The WSGI server has other workers beside this one: say so once, where that harms clients."""
-        if not self.shares_socket and "polling" in self.engine.settings.transports:
-            self.shares_socket = True
-            self.logger.error("%s", SHARED_SOCKET)
+            return Readiness(self.started, not self.engine.accepting, unready, degraded + self.shared.degraded)
 
     def census(self) -> dict[str, int]:
         """How many entries the driver's own tables have; without clients all are 0."""
@@ -264,16 +265,32 @@ class Runtime(Calls):
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
+    def turn_ends(self) -> None:
+        """Write what it made, unless a task was started to do that."""
+        engine = self.engine
+        if not self.concurrency.gathers or engine.slow or engine.now - self._gathering_since > GATHERING:
+            self.flush()
+        if self.bus is not None:
+            self.bus.flush()
+
+    def _gather(self) -> None:
+        """The first outbox since the last flush has something to write."""
+        self._gathering_since = self.engine.now
+        self.concurrency.start(self._flush_in_turn)
+
+    def _flush_in_turn(self) -> None:
+        with self.turn:
+            self.flush()
+
     def flush(self) -> None:
         """Write everybody's outbox, once, and end who was found too slow; that may leave more to write to others."""
         engine = self.engine
         flusher = engine.flusher
+        self._gathering_since = inf
         while flusher.boxes or flusher.late or engine.slow:  # each round ends somebody or writes what there is
             flusher.flush()
             if engine.slow:
                 self.run(engine.take_slow())
-        if self.bus is not None:
-            self.bus.flush()
 
 
 def _nothing() -> None:

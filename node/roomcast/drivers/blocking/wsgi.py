@@ -86,7 +86,7 @@ def serve_request(runtime: Runtime, environ: dict[str, Any], start_response: Sta
     """Serve one request that is the server's, whatever its path."""
     runtime.awaken()
     if environ.get("wsgi.multiprocess"):
-        runtime.share_socket()
+        runtime.shared.tell()
     theirs = handover.exposed(environ, start_response)
     try:
         if environ.get("HTTP_UPGRADE", "").lower() == "websocket":

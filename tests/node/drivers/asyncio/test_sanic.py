@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sanic import Sanic
 
-from roomcast.exposition.health import SHARED_SOCKET
+from roomcast.shared_socket import SHARED_SOCKET
 from tests.support.api_client import PollingClient, Wire
 from tests.support.framework_servers import InsideNode, serve_inside
 from tests.support.inprocess import eventually, serve

@@ -12,6 +12,7 @@ import pytest
 
 from roomcast.core.bus import FLUSH_PATIENCE, HELLO_PATIENCE
 from roomcast.core.cluster import ClusterOptions
+from roomcast.core.subscriptions import LINGER
 from roomcast.core.work import DrawTag, ResetBroker
 from roomcast.drivers.blocking.bus import Bus
 from roomcast.exceptions import DisconnectedError
@@ -159,6 +160,39 @@ def test_what_comes_from_others_reaches_clients(joined: Joined) -> None:
     joined.broker.listener.delivered(ALL, payload)
     assert client.received() == ['42["hello"]']
     joined.broker.listener.delivered(*joined.broker.published[0])  # its own
+
+
+def test_what_was_on_its_way_when_a_channel_was_unsubscribed_is_none_of_the_next_subscriptions(joined: Joined) -> None:
+    """The broker's thread had it in its hands, and waited for the turn in which that happened. If it were counted, all
+    that came between the two subscriptions would be confessed as lost.
+    """
+    joined.starts()
+    sid, channel = joined.joined().sid, CHANNELS.room("/", "room")
+    other = EnvelopeCodec(new_origin("bbbb"), CLUSTER)
+    emit = encode_body(Emit(2, "/", "json", b'["hello"]', rooms=("room",)))
+
+    def delivered(seq: int) -> None:
+        payload = other.encode(channel, 1, seq, 0, [encode_operation(Kind.EMIT, seq, emit)])
+        joined.broker.listener.delivered(channel, payload)
+
+    entering = joined.tasks.start(joined.sio.enter_room, sid, "room")
+    joined.tasks.others()
+    joined.broker.listener.confirmed(channel, joined.wanted()[channel])
+    entering.join()
+    delivered(1)
+    joined.sio.leave_room(sid, "room")
+    joined.tasks.advance(2 * LINGER)
+    assert channel not in joined.wanted()
+    delivered(2)
+    entering = joined.tasks.start(joined.sio.enter_room, sid, "room")
+    joined.tasks.others()
+    delivered(3)
+    joined.broker.listener.confirmed(channel, joined.wanted()[channel])
+    entering.join()
+    delivered(9)
+    assert joined.bus.cluster.tracking.lost == 0
+    delivered(11)
+    assert joined.bus.cluster.tracking.lost == 1
 
 
 def test_application_code_never_runs_in_the_task_of_the_broker(joined: Joined) -> None:

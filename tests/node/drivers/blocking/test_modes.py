@@ -148,8 +148,23 @@ def test_a_broker_needs_sockets_that_were_patched(name: str, patch: str) -> None
         f"from roomcast.drivers.blocking.server import Server;Server(async_mode={name!r}, broker='memory://modes')"
     )
     assert ended.returncode == 1
-    assert "SettingsError" in ended.stderr
+    assert f"SettingsError: a broker under async_mode '{name}' needs {name} in the place of socket" in ended.stderr
     assert patch in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("patch", "missing"),
+    [
+        ("import gevent.monkey; gevent.monkey.patch_all(thread=False)", "threading"),
+        ("import gevent.monkey; gevent.monkey.patch_all(select=False)", "select"),
+        ("import eventlet; eventlet.monkey_patch(thread=False)", "thread"),
+        ("import eventlet; eventlet.monkey_patch(socket=True)", "select, thread"),
+    ],
+)
+def test_half_of_a_patch_is_not_enough(patch: str, missing: str) -> None:
+    ended = run(f"{patch}; from roomcast.drivers.blocking.server import Server; Server(broker='memory://modes')")
+    assert ended.returncode == 1
+    assert f"in the place of {missing}: call " in ended.stderr
 
 
 def test_threads_need_nothing() -> None:
@@ -159,7 +174,7 @@ def test_threads_need_nothing() -> None:
 
 
 def test_a_library_that_was_patched_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "patched", lambda library: library == "gevent")
+    monkeypatch.setattr(modes, "patched", lambda library, module: library == "gevent")
     check_broker("gevent")
     with pytest.raises(SettingsError):
         check_broker("eventlet")

@@ -10,15 +10,16 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from roomcast.drivers.blocking.concurrency import Concurrency
-from roomcast.drivers.blocking.runtime import CLOSING_PATIENCE, handler_tasks
+from roomcast.drivers.blocking.runtime import CLOSING_PATIENCE, GATHERING, handler_tasks
 from roomcast.drivers.blocking.server import Server
 from roomcast.drivers.blocking.threads import THREADS
 from roomcast.errors import SettingsError
 from roomcast.exceptions import DisconnectedError
-from roomcast.exposition.health import SHARED_SOCKET
+from roomcast.shared_socket import SHARED_SOCKET
 from tests.support.patience import PATIENCE
 from tests.support.played_server import PlayedServer
 from tests.support.played_tasks import PlayedTasks
@@ -46,6 +47,50 @@ def test_everything_made_in_a_turn_is_written_at_its_end_in_one_go(server: Playe
         emit(server, 2)
         assert not client.sock.coming
     assert client.received() == ['42["news",1]', '42["news",2]']
+
+
+@pytest.fixture
+def gathering(tasks: PlayedTasks) -> PlayedServer:
+    """A server on tasks that cost less than a write."""
+    tasks.concurrency = msgspec.structs.replace(tasks.concurrency, gathers=True)
+    return PlayedServer(tasks)
+
+
+def test_where_tasks_are_cheap_one_of_them_writes_what_several_turns_made(gathering: PlayedServer) -> None:
+    client = gathering.joined()
+    gathering.tasks.others()
+    before = client.sock.pieces
+    for number in range(3):
+        emit(gathering, number)
+    assert client.sock.pieces == before
+    gathering.tasks.others()
+    assert client.sock.pieces == before + 1
+    assert client.received() == [f'42["news",{number}]' for number in range(3)]
+    emit(gathering, 3)
+    assert client.received() == ['42["news",3]']
+
+
+def test_a_task_that_lets_no_other_go_on_writes_by_itself(gathering: PlayedServer) -> None:
+    client = gathering.joined()
+    gathering.tasks.others()
+    before = client.sock.pieces
+    emit(gathering, 1)
+    gathering.tasks.now += 2 * GATHERING
+    emit(gathering, 2)
+    assert client.sock.pieces == before + 1
+    emit(gathering, 3)
+    assert client.received() == [f'42["news",{number}]' for number in (1, 2, 3)]
+
+
+def test_what_waits_for_its_task_at_the_end_is_written(gathering: PlayedServer) -> None:
+    client = gathering.joined()
+    gathering.sio.on("disconnect", lambda sid, reason: gathering.sio.emit("left", reason))
+    other = gathering.joined()
+    other.sends("41")
+    assert client.received() == ['42["left","client disconnect"]']
+    emit(gathering, "last")
+    gathering.runtime._close(0.0)
+    assert '42["news","last"]' in client.received()
 
 
 def test_a_turn_inside_a_turn_ends_with_the_outer(server: PlayedServer) -> None:
