@@ -73,7 +73,7 @@ for number in range(int(sys.argv[1])):
             listening.close()
             listening = socket.create_server(("127.0.0.1", 0))
         os.read(begin[0], 1)
-        print(others_accept(False), others_accept(True), flush=True)
+        os.write(1, f"{others_accept(False)} {others_accept(True)}\\n".encode())  # whole, beside what its siblings say
         os.read(end[0], 1)
         os._exit(0)
     pids.append(pid)
