@@ -128,7 +128,7 @@ def test_the_table_of_blocking_servers_compares_each_with_its_own_kind() -> None
     for number, contestant in enumerate((*wsgi.THREADS, *wsgi.GEVENT), 1):
         measured.add(("fanout", contestant.name), 1, float(number), 1.0)
     workloads = tuple(each for each in chosen(wsgi.WORKLOADS) if each.name == "fanout")
-    text = wsgi.render(workloads, measured, Namespace(rounds=1, seconds=3))
+    text = wsgi.render(workloads, measured, Namespace(rounds=1, seconds=3), 0.5)
     assert text.startswith(f"{WSGI_HEADING}\n")
     assert text.count("×2.00") == 1
     assert text.count("×1.33") == 1
