@@ -39,6 +39,7 @@ BIND = ("--workers", "1", "--no-control-socket", "--bind")
 FLAVOURS: Mapping[str, Command] = {
     "fast": lambda app, port: ["roomcast", "run", app, "--host", HOST, "--port", str(port), *ALONE],
     "uvicorn": lambda app, port: ["uvicorn", app, "--host", HOST, "--port", str(port), "--ws", "auto"],
+    "hypercorn": lambda app, port: ["hypercorn", app, "--bind", f"{HOST}:{port}"],
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
     "eventlet": lambda app, port: ["tests.support.eventlet_server", app, str(port)],
