@@ -52,6 +52,7 @@ def url(server: Quiet, path: str) -> str:
 
 def test_before_it_starts_it_is_not_ready() -> None:
     server = RunServer(uvicorn.Config(roomcast.ASGIApp(roomcast.AsyncServer()), log_config=None), None, 0)
+    server.config.load()
     assert server.readiness() == Readiness(started=False, draining=False)
     server.should_exit = True
     assert server.readiness().draining
