@@ -8,10 +8,9 @@ rebuilt by a :class:`Rebuilder`, in Python.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import isfinite
+from math import inf, isfinite
 from types import GenericAlias
 from typing import Any
 
@@ -26,6 +25,9 @@ PLAIN_DEPTH = 8
 #: Nesting beyond which data is not sent: far above what anybody nests, far below what the interpreter's stack bears.
 MAX_DEPTH = 128
 
+_CONSTANTS: dict[object, str] = {
+    None: "null", True: "true", False: "false", inf: "Infinity", -inf: "-Infinity",
+}  # fmt: skip  # as keys, in the standard library's words; importing that for them would cost an emitter 3 ms
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 BINARY_TYPES = (bytes, bytearray, memoryview)
 
@@ -123,8 +125,12 @@ def _key(key: Any) -> str:
     """The string that JSON has for a key; the standard library's rules, and msgspec's for dates, UUIDs and the like."""
     if isinstance(key, str):
         return well_formed(str.__str__(key))
-    if isinstance(key, (bool, int, float)) or key is None:
-        return json.dumps(key)
+    if key is None or isinstance(key, bool):
+        return _CONSTANTS[key]
+    if isinstance(key, int):
+        return int.__repr__(key)
+    if isinstance(key, float):
+        return float.__repr__(key) if isfinite(key) else _CONSTANTS.get(key, "NaN")
     if isinstance(key, BINARY_TYPES):
         raise UnencodableError("binary data cannot be a key")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import json
 import math
 import uuid
 from typing import Any
@@ -103,6 +104,14 @@ def test_a_value_has_a_plain_form(value: Any, expected: Any) -> None:
     assert result == expected
     assert type(result) is type(expected)
     msgspec.json.encode(result)
+
+
+@pytest.mark.parametrize(
+    "key", [None, True, False, 0, -1, 2**70, Count(7), 0.0, -0.0, 1e16, 1.5e-7, math.inf, -math.inf, math.nan]
+)
+def test_a_scalar_key_is_written_as_by_the_standard_library(key: Any) -> None:
+    result = plain({key: 0})
+    assert list(result) == list(json.loads(json.dumps({key: 0})))
 
 
 @pytest.mark.parametrize(
