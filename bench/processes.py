@@ -93,8 +93,9 @@ class Running(contextlib.AbstractContextManager["Running"]):
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from _family(int(child))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has ended
+            for child in children.read_text().split():
+                yield from _family(int(child))
 
 
 def free_port() -> int:
