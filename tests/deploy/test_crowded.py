@@ -18,7 +18,10 @@ MANY = pytest.param(2_000, 20, id="2000", marks=[pytest.mark.long, pytest.mark.t
 
 
 @pytest.mark.parametrize(("clients", "seconds"), [FEW, MANY])
-@pytest.mark.parametrize("served_by", ["gunicorn threads", pytest.param("gunicorn gevent", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "served_by",
+    ["gunicorn threads", *(pytest.param(name, marks=pytest.mark.long) for name in ("gunicorn gevent", "uwsgi gevent"))],
+)
 def test_all_echo_while_pages_are_served(served_by: str, clients: int, seconds: int) -> None:
     """python-socketio holds one of the 20 threads for each client."""
     with running_server(APPLICATION, served_by) as server:

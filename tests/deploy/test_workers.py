@@ -28,6 +28,7 @@ WORKERS = ("--workers", "2")
 SERVERS = {
     "gunicorn threads": (BLOCKING, "gunicorn threads", WORKERS),
     "gunicorn gevent": (BLOCKING, "gunicorn gevent", WORKERS),
+    "uwsgi gevent": (BLOCKING, "uwsgi gevent", ("--processes", "2", "--lazy-apps", "--disable-logging")),
     "uvicorn": (ASGI, "uvicorn", ("--factory", *WORKERS)),
     "hypercorn": (f"{ASGI}()", "hypercorn", WORKERS),
     "gunicorn uvicorn": (f"{ASGI}()", "gunicorn threads", ("-k", "uvicorn.workers.UvicornWorker", *WORKERS)),

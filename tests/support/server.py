@@ -43,6 +43,7 @@ FLAVOURS: Mapping[str, Command] = {
     "gunicorn threads": lambda app, port: ["gunicorn", "--threads", "20", *BIND, f"{HOST}:{port}", app],
     "gunicorn gevent": lambda app, port: ["gunicorn", "-k", "gevent", *BIND, f"{HOST}:{port}", app],
     "eventlet": lambda app, port: ["tests.support.eventlet_server", app, str(port)],
+    "uwsgi gevent": lambda app, port: ["tests.support.uwsgi_server", app, str(port)],
     "aiohttp": lambda app, port: ["tests.interop.apps.aiohttp_server", app, str(port)],
     "tornado": lambda app, port: ["tests.interop.apps.tornado_server", app, str(port)],
     "sanic": lambda app, port: ["tests.interop.apps.sanic_server", app, str(port)],
