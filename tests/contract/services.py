@@ -108,7 +108,9 @@ class MemoryService(Service):
 
 
 class SilentService(MemoryService):
-    """An exchange that confirms nothing, for what members do then."""
+    """An exchange that confirms nothing, for what members do then: ask with probes, which wait a moment."""
+
+    many = 2_000
 
     def url(self) -> str:
         return f"silent://{self._name}"

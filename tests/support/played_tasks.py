@@ -324,6 +324,7 @@ class PlayedSocket:
 
     def close(self) -> None:
         self.closed = True
+        self.coming.clear()  # nobody can read it any more
         self.peer.ended = True
 
     def is_closed(self) -> bool:
