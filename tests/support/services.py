@@ -58,6 +58,12 @@ def wait_for(condition: Callable[[], object], what: str | Callable[[], str], tim
         time.sleep(LOOK_AGAIN)
 
 
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """Stop a child where it is. When this returns, it stands still, which a busy machine may take a moment for."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
 class Process(ABC):
     """A program that serves, in a temporary folder of its own."""
 
@@ -93,7 +99,7 @@ class Process(ABC):
     def suspend(self) -> None:
         """Freeze it: connections stay, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def resume(self) -> None:
         if self.running:
