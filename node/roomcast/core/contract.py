@@ -47,7 +47,7 @@ class Emitting:
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
         """The rooms of a client of this node, its own sid first; empty for an unknown one."""
-        raise NotImplementedError
+        raise NotImplementedError  # only says what it is: every server has its own
 
     def get_session(self, sid: str, namespace: str | None = None) -> Any:
         """The session dict of a client, the same object each time; KeyError for an unknown client."""

@@ -89,25 +89,25 @@ class Doing:
 
     def call_handler(self, work: CallHandler) -> Any:
         """Call the handler of an event."""
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _call_connect(self, work: CallConnect) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _call_disconnect(self, work: CallDisconnect) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _notify(self, work: Notify) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _pause(self, work: PauseReading) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _settle_ack(self, work: SettleAck) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
     def _several(self, work: Several) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each driver waits in its own way
 
 
 def _close_link(work: CloseLink) -> None:
