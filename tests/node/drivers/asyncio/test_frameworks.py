@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tornado.web import Application
-from websockets.asyncio.client import connect as connect_websocket
 
 import roomcast
 from roomcast.drivers.asyncio.frameworks import FRAMEWORKS, framework_of
@@ -25,6 +23,7 @@ from tests.support.inprocess import eventually, serve
 from tests.support.masked import masked_frame
 from tests.support.raw_http import Exchange, request
 from tests.support.raw_websocket import CLOSE, FAST, TEXT, RawSocket, echo_server, handshake, on_every_loop
+from tests.support.tls_client import echoes_over_tls
 
 everywhere = pytest.mark.parametrize("framework", SERVE)
 POLLING = "EIO=4&transport=polling"
@@ -147,18 +146,8 @@ async def test_over_tls(framework: str, certificate: tuple[Path, Path]) -> None:
     tls.load_cert_chain(made, key)
     trust = ssl.create_default_context(cafile=made)
     async with serve_inside(framework, sio, tls=tls) as base:
-        url = base.replace("https", "wss") + "/socket.io/?EIO=4&transport=websocket"
-        async with connect_websocket(url, ssl=trust, proxy=None) as connection:
-            assert str(await connection.recv()).startswith("0{")
-            await connection.send("40")
-            assert str(await connection.recv()).startswith("40{")
-            long = json.dumps(["x" * 400_000], separators=(",", ":"))
-            await connection.send(f'421["echo",{long[1:]}')
-            assert await connection.recv() == f"431{long}"
-            assert seen == ["https"]
-            await sio.eio.disconnect()
-            await connection.wait_closed()
-            assert connection.close_code in {1000, 1005}
+        await echoes_over_tls(base, sio, trust)
+        assert seen == ["https"]
         await eventually(lambda: not any(sio.census().values()))
 
 

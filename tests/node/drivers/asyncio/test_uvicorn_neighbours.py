@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.support.raw_websocket import (
     echo_server,
     handshake,
 )
+from tests.support.tls_client import echoes_over_tls
 
 # --- what is left to uvicorn ------------------------------------------------------------------------------------------
 
@@ -247,18 +247,8 @@ def test_over_tls(loop: str, path: str, certificate: tuple[Path, Path]) -> None:
         context = ssl.create_default_context(cafile=made)
         app = roomcast.ASGIApp(sio)
         async with serve(app, Way(path, loop), ssl_certfile=str(made), ssl_keyfile=str(key)) as base:
-            url = base.replace("http", "wss") + "/socket.io/?EIO=4&transport=websocket"
-            async with connect_websocket(url, ssl=context, proxy=None) as connection:
-                assert str(await connection.recv()).startswith("0{")
-                await connection.send("40")
-                assert str(await connection.recv()).startswith("40{")
-                long = json.dumps(["x" * 400_000], separators=(",", ":"))
-                await connection.send(f'421["echo",{long[1:]}')
-                assert await connection.recv() == f"431{long}"
-                assert seen == ["https"]
-                await sio.eio.disconnect()
-                await connection.wait_closed()
-                assert connection.close_code in {1000, 1005}
+            url = await echoes_over_tls(base.replace("http", "https"), sio, context)
+            assert seen == ["https"]
             with pytest.raises(InvalidStatus):
                 await connect_websocket(url.replace("EIO=4", "EIO=3"), ssl=context, proxy=None)
 
