@@ -5,14 +5,9 @@ That every other back end works there is shown by the rows of ALL_GREEN (conftes
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.support.patience import PATIENCE
-from tests.support.server import ROOT, python_path
+from tests.support.own_process import run_quietly
 
 PATCHES = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
@@ -42,15 +37,7 @@ print("good")
 
 def run(library: str, program: str) -> tuple[str, str]:
     """What it wrote, and what it wrote about its errors."""
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", f"{PATCHES[library]}\nTAGS = ['aaaa', 'bbbb']\n{program}"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": python_path()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
+    ended = run_quietly(f"{PATCHES[library]}\nTAGS = ['aaaa', 'bbbb']\n{program}")
     return ended.stdout, ended.stderr
 
 

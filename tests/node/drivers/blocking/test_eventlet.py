@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-from tests.support.patience import PATIENCE
-from tests.support.server import ROOT, python_path
+from tests.support.own_process import run_quietly
 
 PROGRAM = """
 import queue
@@ -59,14 +54,6 @@ print("good")
 
 
 def test_green_threads() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": python_path()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
+    ended = run_quietly(PROGRAM)
     assert ended.stdout == "good\n", ended.stderr
     assert "nobody's business" in ended.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 from types import ModuleType
 from typing import Any
@@ -16,21 +14,7 @@ from roomcast.drivers.blocking.modes import MODES, check_broker, concurrency_of,
 from roomcast.drivers.blocking.server import Server
 from roomcast.drivers.blocking.threads import THREADS
 from roomcast.errors import SettingsError
-from tests.support.patience import PATIENCE
-from tests.support.server import ROOT, python_path
-
-
-def run(program: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own: what these libraries do to one that loads them, other tests must not feel."""
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": python_path()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
+from tests.support.own_process import run_quietly
 
 
 def uwsgi(monkeypatch: pytest.MonkeyPatch, *options: str | bytes) -> None:
@@ -45,7 +29,7 @@ def uwsgi(monkeypatch: pytest.MonkeyPatch, *options: str | bytes) -> None:
 
 @pytest.mark.parametrize("name", MODES)
 def test_each_has_its_record(name: str) -> None:
-    ended = run(
+    ended = run_quietly(
         f"from roomcast.drivers.blocking.modes import concurrency_of; print(concurrency_of({name!r}).async_mode)"
     )
     assert ended.stdout.strip() == name, ended.stderr
@@ -125,12 +109,12 @@ print(modes.in_force(), modes.patched("gevent"), modes.patched("eventlet"))
     ],
 )
 def test_what_was_patched_decides_not_what_is_installed(patch: str, told: str) -> None:
-    ended = run(PATCHED.format(patch=patch))
+    ended = run_quietly(PATCHED.format(patch=patch))
     assert ended.stdout.strip() == told, ended.stderr
 
 
 def test_nothing_is_imported_to_find_out() -> None:
-    ended = run(
+    ended = run_quietly(
         "import sys; from roomcast.drivers.blocking.server import Server; Server();"
         "sys.exit(any(name in sys.modules for name in ('gevent', 'eventlet', 'greenlet')))"
     )
@@ -144,7 +128,7 @@ def test_nothing_is_imported_to_find_out() -> None:
     ("name", "patch"), [("gevent", "gevent.monkey.patch_all()"), ("eventlet", "eventlet.monkey_patch()")]
 )
 def test_a_broker_needs_sockets_that_were_patched(name: str, patch: str) -> None:
-    ended = run(
+    ended = run_quietly(
         f"from roomcast.drivers.blocking.server import Server;Server(async_mode={name!r}, broker='memory://modes')"
     )
     assert ended.returncode == 1
@@ -162,7 +146,9 @@ def test_a_broker_needs_sockets_that_were_patched(name: str, patch: str) -> None
     ],
 )
 def test_half_of_a_patch_is_not_enough(patch: str, missing: str) -> None:
-    ended = run(f"{patch}; from roomcast.drivers.blocking.server import Server; Server(broker='memory://modes')")
+    ended = run_quietly(
+        f"{patch}; from roomcast.drivers.blocking.server import Server; Server(broker='memory://modes')"
+    )
     assert ended.returncode == 1
     assert f"in the place of {missing}: call " in ended.stderr
 

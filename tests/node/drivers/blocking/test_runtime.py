@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +17,9 @@ from roomcast.drivers.blocking.threads import THREADS
 from roomcast.errors import SettingsError
 from roomcast.exceptions import DisconnectedError
 from roomcast.shared_socket import SHARED_SOCKET
-from tests.support.patience import PATIENCE
+from tests.support.own_process import run_alone
 from tests.support.played_server import PlayedServer
 from tests.support.played_tasks import PlayedTasks
-from tests.support.server import ROOT, python_path
 
 RESTART = (1012).to_bytes(2, "big") + b"server shutting down"
 
@@ -434,15 +430,7 @@ def in_child(check):
 
 def forking(program: str) -> None:
     """Run it in a process of its own, which has no threads; it has ``in_child(function)``, what that returns there."""
-    ended = subprocess.run(
-        [sys.executable, "-c", FORKING + textwrap.dedent(program)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": python_path()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
+    ended = run_alone(FORKING + textwrap.dedent(program))
     assert ended.returncode == 0, ended.stderr
 
 
