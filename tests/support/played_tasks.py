@@ -8,7 +8,7 @@ itself goes on as soon as it can; that nobody can any more is a deadlock, and ra
 from __future__ import annotations
 
 import selectors
-import socket
+from _socket import socket as PlainSocket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -375,7 +375,7 @@ class PlayedSelector(selectors.BaseSelector):
     def _ready(self) -> list[tuple[selectors.SelectorKey, int]]:
         found = []
         for key in self._keys.values():
-            if isinstance(key.fileobj, socket.socket):
+            if isinstance(key.fileobj, PlainSocket):
                 mask = selectors.EVENT_READ if select([key.fileobj], [], [], 0)[0] else 0
             else:
                 sock: Any = key.fileobj

@@ -193,9 +193,20 @@ class Flusher:
     def flush(self) -> None:
         """Write every outbox on the list, once; then judge those that ran full while their transport refused."""
         boxes, self.boxes = self.boxes, []
+        shared, block, repeats, repeated = None, b"", 0, 0
         for box in boxes:
-            if box.frames and not box.paused:
+            frames = box.frames
+            if frames is shared and not box.paused and not box._counted:  # write() without the call, 0.2 µs each
+                box.frames = NOTHING
+                repeats += 1
+                repeated += len(block)
+                box.sink.write(block)
+            elif frames and not box.paused:
                 self.write(box)
+                if type(frames) is tuple and self.trace is None:
+                    shared, block = frames, frames[0]
+        self.counts.packets_out += repeats
+        self.counts.bytes_out += repeated
         self._pending = NOTHING
         self._joined = b""
         if self.late:

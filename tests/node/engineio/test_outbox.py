@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -279,7 +277,7 @@ def test_whoever_wants_to_know_is_told_of_every_block(turn: Turn) -> None:
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1), max_size=30), st.sets(st.integers(0, 3)))
 def test_delivering_to_many_is_putting_to_each(rounds: list[list[int]], paused: set[int]) -> None:
-    results: list[list[tuple[bytes, Sequence[bytes]]]] = []
+    results: list[object] = []
     for one_by_one in (True, False):
         turn = Turn()
         boxes = [turn.box(paused=number in paused) for number in range(4)]
@@ -294,8 +292,40 @@ def test_delivering_to_many_is_putting_to_each(rounds: list[list[int]], paused: 
             if number % 3 == 0:
                 turn.flusher.flush()
         turn.flusher.flush()
-        results.append([(sink.taken(), list(box.frames)) for box, sink in boxes])
+        found = [(sink.taken(), list(box.frames), box.backlog()) for box, sink in boxes]
+        results.append((found, turn.counts.packets_out, turn.counts.bytes_out))
     assert results[0] == results[1]
+
+
+def test_what_many_get_alone_is_counted_for_each(turn: Turn) -> None:
+    boxes = [turn.box() for _ in range(4)]
+    receivers = [Receiver(box) for box, _ in boxes]
+    deliver(turn.flusher, receivers[:2], b"for two")
+    deliver(turn.flusher, receivers[2:], b"two others")
+    turn.flusher.flush()
+    assert [sink.blocks for _, sink in boxes] == [[b"for two"]] * 2 + [[b"two others"]] * 2
+    assert (turn.counts.packets_out, turn.counts.bytes_out) == (4, 2 * len(b"for two") + 2 * len(b"two others"))
+
+
+def test_a_client_that_stops_taking_in_the_midst_of_a_flush_keeps_what_all_get(turn: Turn) -> None:
+    first, last = turn.box(), turn.box()
+    deliver(turn.flusher, [Receiver(first[0]), Receiver(last[0])], b"a")
+    last[0].pause()
+    turn.flusher.flush()
+    assert (first[1].blocks, last[1].blocks) == ([b"a"], [])
+    assert last[0].backlog() == (1, 1)
+    last[0].resume()
+    deliver(turn.flusher, [Receiver(first[0])], b"b")
+    turn.flusher.flush()
+    assert (first[1].blocks, last[1].blocks) == ([b"a", b"b"], [b"a"])
+    assert last[0].backlog() == (0, 0)
+
+
+def test_whoever_wants_to_know_is_told_of_what_many_get(turn: Turn) -> None:
+    turn.flusher.trace = trace = RecordingTrace()
+    deliver(turn.flusher, [Receiver(turn.box()[0]) for _ in range(2)], b"a")
+    turn.flusher.flush()
+    assert trace.lines == [("sent", b"a")] * 2
 
 
 def test_delivering_large_units_writes_in_the_middle_of_a_turn(turn: Turn) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class HeldRequest(SocketConnection):
     """A request that waits on the socket which its WSGI server gave away. Its answer ends the connection."""
 
-    def __init__(self, runtime: Runtime, sock: socket.socket, on_lost: Callable[[], Any]) -> None:
+    def __init__(self, runtime: Runtime, sock: PlainSocket, on_lost: Callable[[], Any]) -> None:
         super().__init__(runtime, sock)
         self._on_lost: Callable[[], Any] | None = on_lost
 

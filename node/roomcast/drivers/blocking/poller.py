@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+from _socket import socket as PlainSocket
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ WAKE_READ = 4_096
 class Watched(Protocol):
     """A connection with a socket that does not block. All methods are called in a turn of the runtime."""
 
-    sock: socket.socket
+    @property
+    def sock(self) -> PlainSocket:
+        """What is watched."""
 
     def readable(self) -> None:
         """Something has come, or the other end is gone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from _socket import socket as PlainSocket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class SocketConnection:
     ``received(data)``, ``lost()``, ``pause()`` and ``resume()`` of writing.
     """
 
-    def __init__(self, runtime: Runtime, sock: socket.socket) -> None:
+    def __init__(self, runtime: Runtime, sock: PlainSocket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.runtime = runtime
@@ -41,7 +41,10 @@ class SocketConnection:
         if self._rest:
             self._rest += block
             return
-        sent = self._send(block)
+        try:
+            sent = self.sock.send(block)
+        except OSError as error:
+            sent = self._not_sent(error)
         if sent < len(block) and not self._gone:
             self._rest += memoryview(block)[sent:]
             self.pause()
@@ -53,7 +56,10 @@ class SocketConnection:
 
     def writable(self) -> None:
         """The socket takes more."""
-        sent = self._send(self._rest)
+        try:
+            sent = self.sock.send(self._rest)
+        except OSError as error:
+            sent = self._not_sent(error)
         del self._rest[:sent]
         if self._rest or self._gone:
             return
@@ -63,14 +69,11 @@ class SocketConnection:
         self.watch()
         self.resume()
 
-    def _send(self, data: bytes | bytearray) -> int:
-        try:
-            return self.sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:  # reset, or gone: as everywhere, the end is told once
+    def _not_sent(self, error: OSError) -> int:
+        """Nothing of it, for now or, as everywhere, with an end that is told once."""
+        if not isinstance(error, (BlockingIOError, InterruptedError)):
             self.cut()
-            return 0
+        return 0
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

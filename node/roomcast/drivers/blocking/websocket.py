@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from _socket import socket as PlainSocket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class WebSocketConnection(SocketConnection):
     """The owner of a link, and the sink of an outbox. ``deflate``: permessage-deflate was agreed on."""
 
-    def __init__(self, runtime: Runtime, sock: socket.socket, deflate: bool = False) -> None:
+    def __init__(self, runtime: Runtime, sock: PlainSocket, deflate: bool = False) -> None:
         super().__init__(runtime, sock)
         settings = runtime.engine.settings
         sink = DeflatingSink(self) if deflate else self

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_the_connection_is_ours_and_the_server_has_another(
     theirs.setblocking(blocking)
     with server.runtime.turn:
         ours = take(server.runtime, theirs.fileno())
-    with ours:
+    with closing(ours):
         assert os.get_blocking(theirs.fileno()) is blocking
         ours.send(b"from us")
         assert client.recv(100) == b"from us"
