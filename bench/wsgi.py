@@ -32,7 +32,9 @@ GEVENT = (
 INTRODUCTION = """\
 `Server` and python-socketio's, each under `gunicorn --workers 1`, figures as above: processor time of the server per
 message, **×N is that server's figure divided by roomcast's**. python-socketio holds a thread for each of the 1,000
-clients, so it has more of them than clients; roomcast has the 20 that its documentation names.
+clients, so it has more of them than clients; roomcast has the 20 that its documentation names. Where one event goes to
+1,000 clients at a time, 85 % of roomcast's time under gevent is the kernel's, in the one `send` that each client needs
+(`perf record`): a server that did nothing else would be no more than a sixth better.
 """
 
 
