@@ -17,8 +17,8 @@ from roomcast_brokers.backends.kafka.session import SETTLING
 from tests.support.cluster_nodes import new_cluster
 from tests.support.fault_cluster import FaultCluster, FaultNode
 from tests.support.fault_results import Results
+from tests.support.fault_traffic import BACK, TALKS, nothing_lost, settled
 from tests.support.kafka_server import KafkaServer
-from tests.support.patience import PATIENCE
 from tests.support.referee import Loss, Referee
 
 FULL = 20
@@ -31,10 +31,6 @@ TIMES = [pytest.param(1, marks=pytest.mark.long), pytest.param(OFTEN, marks=pyte
 PARTITIONS = 4
 MORE = 2
 """Partitions of an increase: of 256 shards two thirds are elsewhere after the first."""
-TALKS = 1.0
-"""Seconds of traffic before and after something happens."""
-BACK = 6 * PATIENCE
-"""Seconds until everybody hears everybody again."""
 
 ROOMS = ("one", "two", "three", "four", "five", None)
 """Of the members: in several partitions, before and after an increase."""
@@ -61,14 +57,8 @@ async def played(kafka: KafkaServer, topic: str = "", query: str = "") -> AsyncI
         yield referee, name
 
 
-async def settled(referee: Referee) -> dict[FaultNode, Loss]:
-    await referee.everybody_hears(BACK)
-    await asyncio.sleep(TALKS)
-    return await referee.settled(BACK)
-
-
 def check_nothing_lost(losses: dict[FaultNode, Loss]) -> None:
-    assert all(loss.missing == loss.lost == loss.dropped == 0 for loss in losses.values()), losses
+    assert nothing_lost(losses), losses
 
 
 @pytest.mark.parametrize("restarts", [1, pytest.param(FULL, marks=pytest.mark.faults)])

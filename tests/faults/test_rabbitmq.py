@@ -11,19 +11,18 @@ import asyncio
 import contextlib
 import random
 import time  # time: measures how long it takes until nothing is left behind
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
 
 from tests.support.cluster_nodes import new_cluster
-from tests.support.fault_cluster import FaultCluster, FaultNode
+from tests.support.fault_cluster import FaultCluster
 from tests.support.fault_member import eventually
 from tests.support.fault_results import Results
-from tests.support.patience import PATIENCE
+from tests.support.fault_traffic import BACK, TALKS, cluster_on, nothing_lost, settled, summary, traffic
 from tests.support.rabbitmq_server import RabbitServer
-from tests.support.referee import Loss, Referee
+from tests.support.referee import Referee
 
 FULL = 20
 DEATHS = 100
@@ -31,10 +30,6 @@ AWAY = 3.0
 """Seconds for which RabbitMQ is away at most, beside those that it takes to start."""
 ALARM, LONG_ALARM = 2.0, 20.0
 """Seconds without memory: less than a node's messages wait in the fast mode, and more."""
-TALKS = 1.0
-"""Seconds of traffic before and after something happens."""
-BACK = 6 * PATIENCE
-"""Seconds until everybody hears everybody again."""
 LEFT = 60.0
 """Seconds after which nothing of dead nodes may be left on the server."""
 SOME, MANY = 3.0, 60.0
@@ -65,7 +60,7 @@ def standing(rabbit: RabbitServer) -> Iterator[Standing]:
 
         @cache
         def start(mode: str) -> FaultCluster:
-            cluster = cluster_on(rabbit, DURABLE[mode])
+            cluster = cluster_on(address(rabbit, DURABLE[mode]))
             stack.callback(cluster.close)
             cluster.start(redis=False)
             return cluster
@@ -73,44 +68,8 @@ def standing(rabbit: RabbitServer) -> Iterator[Standing]:
         yield start
 
 
-def cluster_on(
-    rabbit: RabbitServer, query: str, *, nodes: int = 3, environment: dict[str, str] | None = None
-) -> FaultCluster:
-    """Not started."""
-    environment = {**(environment or {}), "ROOMCAST_BROKER": f"{rabbit.url}?{query}"}
-    return FaultCluster(nodes=nodes, proxied=False, name=new_cluster(), environment=environment)
-
-
-@asynccontextmanager
-async def played(rabbit: RabbitServer, cluster: FaultCluster) -> AsyncIterator[Referee]:
-    """The nodes of ``cluster``, which run, with members in their rooms, and traffic between them."""
-    await asyncio.to_thread(rabbit.start)
-    try:
-        async with Referee(cluster.nodes) as referee:
-            referee.patience = BACK
-            await referee.everybody_hears(BACK)
-            referee.talk()
-            await asyncio.sleep(TALKS)
-            yield referee
-    except BaseException as failure:
-        failure.add_note(cluster.logs())
-        raise
-
-
-async def settled(referee: Referee) -> dict[FaultNode, Loss]:
-    await referee.everybody_hears(BACK)
-    await asyncio.sleep(TALKS)
-    return await referee.settled(BACK)
-
-
-def nothing_lost(losses: dict[FaultNode, Loss]) -> bool:
-    return all(loss.missing == loss.lost == loss.dropped == 0 for loss in losses.values())
-
-
-def summary(referee: Referee, losses: dict[FaultNode, Loss]) -> str:
-    missing = sum(loss.missing for loss in losses.values())
-    missed = f"{missing} missed, all reported" if missing else "none missed"
-    return f"none deaf; {referee.sent.total()} messages, {missed}, none twice"
+def address(rabbit: RabbitServer, query: str) -> str:
+    return f"{rabbit.url}?{query}"
 
 
 async def queues(rabbit: RabbitServer) -> list[str]:
@@ -133,7 +92,7 @@ async def restart(rabbit: RabbitServer, number: int, down: float) -> None:
 @fast_first
 async def test_restarts(rabbit: RabbitServer, standing: Standing, mode: str, restarts: int, results: Results) -> None:
     chance = random.Random(restarts)
-    async with played(rabbit, await asyncio.to_thread(standing, mode)) as referee:
+    async with traffic(await asyncio.to_thread(standing, mode), rabbit.start) as referee:
         for number in range(restarts):
             await restart(rabbit, number, AWAY * chance.random() if restarts == FULL else 0.0)
             await referee.everybody_hears(BACK)
@@ -150,7 +109,7 @@ async def test_restarts(rabbit: RabbitServer, standing: Standing, mode: str, res
 async def test_all_connections_are_closed(
     rabbit: RabbitServer, standing: Standing, mode: str, cuts: int, results: Results
 ) -> None:
-    async with played(rabbit, await asyncio.to_thread(standing, mode)) as referee:
+    async with traffic(await asyncio.to_thread(standing, mode), rabbit.start) as referee:
         for _ in range(cuts):
             await asyncio.to_thread(rabbit.close_all_connections)
             await referee.everybody_hears(BACK)
@@ -168,7 +127,7 @@ async def test_queues_are_deleted(
     rabbit: RabbitServer, standing: Standing, mode: str, times: int, results: Results
 ) -> None:
     """Behind the nodes' backs, all of them; what was in them is gone."""
-    async with played(rabbit, await asyncio.to_thread(standing, mode)) as referee:
+    async with traffic(await asyncio.to_thread(standing, mode), rabbit.start) as referee:
         for _ in range(times):
             for name in await queues(rabbit):
                 await asyncio.to_thread(rabbit.delete_queue, name)
@@ -187,7 +146,7 @@ async def test_the_exchange_is_deleted(
 ) -> None:
     """Whoever publishes next is told; whoever finds it made again by another one hears nothing, not even itself."""
     exchange = "roomcast.durable" if mode == "durable" else "roomcast"
-    async with played(rabbit, await asyncio.to_thread(standing, mode)) as referee:
+    async with traffic(await asyncio.to_thread(standing, mode), rabbit.start) as referee:
         for _ in range(times):
             await asyncio.to_thread(rabbit.delete_exchange, exchange)
             await asyncio.sleep(TALKS)
@@ -205,7 +164,7 @@ async def test_memory_is_low(
     rabbit: RabbitServer, standing: Standing, mode: str, seconds: float, results: Results
 ) -> None:
     """Nobody can publish: nodes say that they are degraded, and serve. Then everything goes on, in order."""
-    async with played(rabbit, await asyncio.to_thread(standing, mode)) as referee:
+    async with traffic(await asyncio.to_thread(standing, mode), rabbit.start) as referee:
         await asyncio.to_thread(rabbit.raise_memory_alarm)
         try:
 
@@ -244,7 +203,7 @@ async def test_dead_nodes_leave_nothing_behind(rabbit: RabbitServer, mode: str, 
     chance = random.Random(deaths)
     exchange = new_cluster()
     query = f"{DURABLE[mode]}&retention={RETENTION}" if mode == "durable" else ""
-    cluster = cluster_on(rabbit, f"exchange={exchange}&{query}")
+    cluster = cluster_on(address(rabbit, f"exchange={exchange}&{query}"))
     async with cluster.running(redis=False):
         for number in range(deaths):
             if number:
@@ -276,7 +235,7 @@ async def test_dead_nodes_leave_nothing_behind(rabbit: RabbitServer, mode: str, 
 async def test_two_nodes_with_one_id(rabbit: RabbitServer, results: Results) -> None:
     """The id was copied: they would share one queue, and each get half. The second is refused, and says why."""
     await asyncio.to_thread(rabbit.start)
-    cluster = cluster_on(rabbit, "durable=true&node=copied", nodes=2)
+    cluster = cluster_on(address(rabbit, "durable=true&node=copied"), nodes=2)
     async with cluster.running(redis=False):
 
         async def states() -> list[str]:
@@ -312,8 +271,8 @@ async def test_what_is_delivered_again_is_not_heard_again(
 ) -> None:
     """Nodes reject what they have dealt with, every third time, and have it put back into their queue."""
     await asyncio.to_thread(rabbit.start)
-    cluster = cluster_on(rabbit, DURABLE["durable"], environment={"FAULTS_REQUEUE": "3"})
-    async with cluster.running(redis=False), played(rabbit, cluster) as referee:
+    cluster = cluster_on(address(rabbit, DURABLE["durable"]), environment={"FAULTS_REQUEUE": "3"})
+    async with cluster.running(redis=False), traffic(cluster, rabbit.start) as referee:
         await asyncio.sleep(seconds)
         losses = await settled(referee)
         assert nothing_lost(losses), losses

@@ -5,7 +5,7 @@ happens to the broker.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -20,9 +20,10 @@ BACK: Final = 6 * PATIENCE
 """Seconds until everybody hears everybody again."""
 
 
-def cluster_on(url: str, nodes: int = 3) -> FaultCluster:
+def cluster_on(url: str, nodes: int = 3, environment: Mapping[str, str] | None = None) -> FaultCluster:
     """Nodes whose broker is at ``url``; not started."""
-    return FaultCluster(nodes=nodes, proxied=False, name=new_cluster(), environment={"ROOMCAST_BROKER": url})
+    surroundings = {**(environment or {}), "ROOMCAST_BROKER": url}
+    return FaultCluster(nodes=nodes, proxied=False, name=new_cluster(), environment=surroundings)
 
 
 @asynccontextmanager
@@ -46,6 +47,10 @@ async def settled(referee: Referee) -> dict[FaultNode, Loss]:
     await referee.everybody_hears(BACK)
     await asyncio.sleep(TALKS)
     return await referee.settled(BACK)
+
+
+def nothing_lost(losses: Mapping[FaultNode, Loss]) -> bool:
+    return all(loss.missing == loss.lost == loss.dropped == 0 for loss in losses.values())
 
 
 def summary(referee: Referee, losses: dict[FaultNode, Loss]) -> str:

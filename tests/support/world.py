@@ -29,7 +29,7 @@ from roomcast_brokers.codec import EnvelopeCodec, decode_body, new_origin
 from roomcast_brokers.contracts import State, Traits
 from roomcast_brokers.errors import BrokerUnreachableError
 from roomcast_brokers.keys import KeyRing
-from roomcast_brokers.messages import Body, Envelope, Kind
+from roomcast_brokers.messages import Body, Emit, Envelope, Kind
 from tests.support.played import START, Driver, Peer, Stage, make_request
 from tests.support.played_broker import TRAITS, PlayedBroker, Way
 
@@ -457,3 +457,22 @@ class World:
             if not envelope.control and envelope.origin != member.cluster.origin:
                 found += [(envelope.origin.name, Kind(each.kind).name.lower()) for each in envelope.operations]
         return found
+
+
+def one_each(*members: Member, namespace: str = "/") -> list[PlayedClient]:
+    """A client on each of these nodes."""
+    return [member.client(namespace) for member in members]
+
+
+def fake_sid(tag: str) -> str:
+    """What has the form of a sid of that node, and is none."""
+    return f"{tag}0123456789abcdef"
+
+
+OF_NOBODY = fake_sid("zzzz")
+"""It has the tag of a node that nobody knows."""
+
+
+def emits(world: World, since: int = 0) -> list[tuple[str, str, Emit]]:
+    """The emits that the broker took, each as (tag, channel, emit)."""
+    return [each for each in world.published(Kind.EMIT)[since:] if isinstance(each[2], Emit)]  # type: ignore[misc]

@@ -25,11 +25,6 @@ LATE = 0.5
 """A tick before and a tick after what is looked at four times a second."""
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 # --- coming and leaving -----------------------------------------------------------------------------------------------
 
 

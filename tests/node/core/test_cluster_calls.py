@@ -13,34 +13,13 @@ from roomcast.exceptions import TimeoutError as CallTimeoutError
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES
 from roomcast_brokers.errors import AddressError, MessageTooLargeError, RoomTypeError, UnencodableError
-from roomcast_brokers.messages import Emit, Kind
-from tests.support.world import CLUSTER, Ending, Member, PlayedClient, World
+from roomcast_brokers.messages import Kind
+from tests.support.world import CLUSTER, OF_NOBODY, Ending, World, emits, fake_sid, one_each
 
 CHANNELS = Channels(CLUSTER)
 ALL = CHANNELS.everyone
 ROOM = CHANNELS.room("/", "room")
-OF_NOBODY = "zzzz0123456789abcdef"
-"""It has the form of a sid, and the tag of a node that nobody knows."""
 NO_ROOMS: list[Any] = [1.5, b"room", True, ("a", "b", b"c"), [None], object()]
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def one_each(*members: Member, namespace: str = "/") -> list[PlayedClient]:
-    """A client on each of these nodes."""
-    return [member.client(namespace) for member in members]
-
-
-def fake_sid(tag: str) -> str:
-    """What has the form of a sid of that node, and is none."""
-    return f"{tag}0123456789abcdef"
-
-
-def emits(world: World, since: int = 0) -> list[tuple[str, str, Emit]]:
-    return [each for each in world.published(Kind.EMIT)[since:] if isinstance(each[2], Emit)]  # type: ignore[misc]
 
 
 def routes(world: World) -> list[tuple[str, Any, tuple[str, ...], bool]]:

@@ -10,11 +10,6 @@ from roomcast_brokers.messages import Kind
 from tests.support.world import Member, PlayedClient, World
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def three(world: World) -> tuple[Member, Member, PlayedClient, PlayedClient]:
     """Two nodes that know each other for a while, and a client of each."""
     a, b = world.nodes("aaaa", "bbbb")

@@ -13,32 +13,11 @@ from roomcast.settings import Settings
 from roomcast_brokers.channels import Channels
 from roomcast_brokers.contracts import MAX_MESSAGE_BYTES, Traits
 from roomcast_brokers.errors import MessageTooLargeError
-from roomcast_brokers.messages import CloseRoom, Disconnect, Emit, Join, Kind, Leave
-from tests.support.world import CLUSTER, Member, PlayedClient, World
+from roomcast_brokers.messages import CloseRoom, Disconnect, Join, Kind, Leave
+from tests.support.world import CLUSTER, OF_NOBODY, World, fake_sid, one_each
 
 CHANNELS = Channels(CLUSTER)
 ROOM = CHANNELS.room("/", "room")
-OF_NOBODY = "zzzz0123456789abcdef"
-"""It has the form of a sid, and the tag of a node that nobody knows."""
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def one_each(*members: Member, namespace: str = "/") -> list[PlayedClient]:
-    """A client on each of these nodes."""
-    return [member.client(namespace) for member in members]
-
-
-def fake_sid(tag: str) -> str:
-    """What has the form of a sid of that node, and is none."""
-    return f"{tag}0123456789abcdef"
-
-
-def emits(world: World, since: int = 0) -> list[tuple[str, str, Emit]]:
-    return [each for each in world.published(Kind.EMIT)[since:] if isinstance(each[2], Emit)]  # type: ignore[misc]
 
 
 # --- entering rooms ---------------------------------------------------------------------------------------------------

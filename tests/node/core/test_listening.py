@@ -38,11 +38,6 @@ ROOM = CHANNELS.room("/", "room")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def a(world: World) -> Member:
     (member,) = world.nodes("aaaa")
     return member

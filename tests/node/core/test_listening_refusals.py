@@ -45,11 +45,6 @@ KEYS = ("a key that is long enough", "another key for the rotation")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def a(world: World) -> Member:
     (member,) = world.nodes("aaaa")
     return member

@@ -27,11 +27,6 @@ LARGE = Settings(max_payload=2 * MAX_MESSAGE_BYTES)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def pair(world: World) -> tuple[Member, Member, PlayedClient]:
     """The node that asks, the node of the client, and the client."""
     a, b = world.nodes("aaaa", "bbbb", settings=LARGE)

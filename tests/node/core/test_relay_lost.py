@@ -17,11 +17,6 @@ PATIENT = Settings(ping_interval=1_000.0)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def pair(world: World) -> tuple[Member, Member, PlayedClient]:
     """The node that asks, the node of the client, and the client; they know each other for a while."""
     a, b = world.nodes("aaaa", "bbbb", settings=PATIENT)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from roomcast_brokers.backends.kombu.ends import Confirmed, Delivered, Intake, Outlet, Setup
 from roomcast_brokers.backends.kombu.location import parse
 from tests.support.services import wait_for
+
+Out = TypeVar("Out", bound=Outlet)
 
 
 def setup(url: str, **options: Any) -> Setup:
@@ -45,6 +48,27 @@ class Taken:
     def until_confirmed(self, count: int) -> list[tuple[str, int]]:
         self.until(lambda: len(self.confirmed) >= count, f"{count} confirmations")
         return self.confirmed
+
+
+@contextmanager
+def taking_in(intake: Intake) -> Iterator[Taken]:
+    """It is connected, and let go of at the end."""
+    intake.connect()
+    try:
+        yield Taken(intake)
+    finally:
+        intake.close(farewell=True)
+
+
+@contextmanager
+def giving_out(outlet: Out) -> Iterator[Out]:
+    """It takes messages, and is let go of at the end."""
+    outlet.connect()
+    wait_for(lambda: outlet.accepted() == 0 and outlet.obstacle() is None, "that it takes messages")
+    try:
+        yield outlet
+    finally:
+        outlet.close(farewell=True)
 
 
 def all_accepted(outlet: Outlet, count: int) -> None:

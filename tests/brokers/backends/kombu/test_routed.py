@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -13,30 +12,17 @@ from roomcast_brokers.backends.kombu import routed
 from roomcast_brokers.backends.kombu.link import Link
 from roomcast_brokers.backends.kombu.routed import RoutedIntake, RoutedOutlet
 from roomcast_brokers.errors import BrokerUnreachableError
-from tests.brokers.backends.kombu.setups import Taken, all_accepted, setup
+from tests.brokers.backends.kombu.setups import Taken, all_accepted, giving_out, setup, taking_in
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.services import wait_for
 
 
-@contextmanager
-def taking(rabbit: RabbitServer, **options: Any) -> Iterator[Taken]:
-    intake = RoutedIntake(setup(rabbit.url, **options))
-    intake.connect()
-    try:
-        yield Taken(intake)
-    finally:
-        intake.close(farewell=True)
+def taking(rabbit: RabbitServer, **options: Any) -> AbstractContextManager[Taken]:
+    return taking_in(RoutedIntake(setup(rabbit.url, **options)))
 
 
-@contextmanager
-def publishing(rabbit: RabbitServer, **options: Any) -> Iterator[RoutedOutlet]:
-    outlet = RoutedOutlet(setup(rabbit.url, **options))
-    outlet.connect()
-    wait_for(lambda: outlet.accepted() == 0 and outlet.obstacle() is None, "that it takes messages")
-    try:
-        yield outlet
-    finally:
-        outlet.close(farewell=True)
+def publishing(rabbit: RabbitServer, **options: Any) -> AbstractContextManager[RoutedOutlet]:
+    return giving_out(RoutedOutlet(setup(rabbit.url, **options)))
 
 
 def queue_of(taken: Taken) -> str:

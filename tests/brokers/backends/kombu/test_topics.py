@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time  # time: nothing may wait for long
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -13,30 +12,18 @@ import pytest
 from roomcast_brokers.backends.kombu import topics
 from roomcast_brokers.backends.kombu.topics import TopicIntake, TopicOutlet
 from roomcast_brokers.errors import BrokerUnreachableError
-from tests.brokers.backends.kombu.setups import Taken, all_accepted, setup
+from tests.brokers.backends.kombu.setups import Taken, all_accepted, giving_out, setup, taking_in
 from tests.support.services import RedisServer, wait_for
 
 TOPIC = "/0.roomcast"
 
 
-@contextmanager
-def taking(server: RedisServer, **options: Any) -> Iterator[Taken]:
-    intake = TopicIntake(setup(server.url, **options))
-    intake.connect()
-    try:
-        yield Taken(intake)
-    finally:
-        intake.close(farewell=True)
+def taking(server: RedisServer, **options: Any) -> AbstractContextManager[Taken]:
+    return taking_in(TopicIntake(setup(server.url, **options)))
 
 
-@contextmanager
-def publishing(server: RedisServer, **options: Any) -> Iterator[TopicOutlet]:
-    outlet = TopicOutlet(setup(server.url, **options))
-    outlet.connect()
-    try:
-        yield outlet
-    finally:
-        outlet.close(farewell=True)
+def publishing(server: RedisServer, **options: Any) -> AbstractContextManager[TopicOutlet]:
+    return giving_out(TopicOutlet(setup(server.url, **options)))
 
 
 def test_published_and_taken_and_nothing_left_in_redis(redis: RedisServer) -> None:
