@@ -43,6 +43,17 @@ async def test_what_was_handed_over_is_written_before_the_end(ground: Ground) ->
         assert publisher.heard.state is State.CLOSED
 
 
+async def test_after_the_end_nothing_can_be_asked_for(ground: Ground) -> None:
+    channel = ground.channel()
+    async with ground.members(1) as (member,):
+        await member.close()
+        with pytest.raises(BrokerClosedError):
+            member.broker.subscribe(channel, 1)
+        with pytest.raises(BrokerClosedError):
+            member.broker.reset()
+        member.broker.unsubscribe(channel)
+
+
 async def test_one_that_was_never_opened_is_closed_as_well(ground: Ground) -> None:
     member = ground.member()
     member.subscribe(ground.channel())

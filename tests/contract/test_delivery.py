@@ -70,6 +70,14 @@ async def test_the_largest_message_passes_and_one_byte_more_does_not(ground: Gro
         assert publisher.heard.accepted_count == 5  # the settling took three
 
 
+async def test_a_payload_is_bytes_and_nothing_like_them(ground: Ground) -> None:
+    """It may have changed before it is written."""
+    channel = ground.channel()
+    async with ground.members(1) as (member,):
+        with pytest.raises(TypeError, match="bytearray"):
+            member.broker.publish(channel, bytearray(b"x"))  # type: ignore[arg-type]
+
+
 async def test_a_batch_keeps_its_place_and_is_handed_over_whole_or_not_at_all(ground: Ground) -> None:
     """Where a back end has the ability."""
     channel = ground.channel()
