@@ -16,11 +16,6 @@ from tests.support.played_server import PlayedServer, PlayedWebSocket
 from tests.support.played_tasks import PlayedTasks
 
 
-@pytest.fixture
-def server(tasks: PlayedTasks) -> PlayedServer:
-    return PlayedServer(tasks)
-
-
 class Gate:
     """Handlers that wait until it opens."""
 

@@ -48,11 +48,6 @@ def public(cls: type) -> Iterator[str]:
     return (name for name in dir(cls) if not name.startswith("_"))
 
 
-@pytest.fixture
-def server(tasks: PlayedTasks) -> PlayedServer:
-    return PlayedServer(tasks)
-
-
 # --- both servers -----------------------------------------------------------------------------------------------------
 
 

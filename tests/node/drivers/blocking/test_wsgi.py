@@ -21,11 +21,6 @@ from tests.support.wsgi_requests import HANDSHAKE_HEADERS, environ_of, respond_t
 OPEN = "EIO=4&transport=polling"
 
 
-@pytest.fixture
-def server(tasks: PlayedTasks) -> PlayedServer:
-    return PlayedServer(tasks)
-
-
 def other_app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """An application beside it: says where it was asked."""
     start_response("200 OK", [("Content-Type", "text/plain")])
