@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 LONGEST_TEST = 60.0 * float(os.environ.get("ROOMCAST_TEST_PATIENCE", "1"))
-"""Seconds after which an async test has failed, unless it is of those that take as long as they take (``faults``)."""
+"""Seconds after which an async test has failed, unless its ``timeout`` mark has another number (0: none)."""
 
 # How long one example takes is the machine's business.
 hypothesis.settings.register_profile("roomcast", deadline=None)
@@ -95,7 +95,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     way = arguments.get("way", arguments.get("flavour"))
-    longest = None if pyfuncitem.get_closest_marker("faults") else LONGEST_TEST
+    mark = pyfuncitem.get_closest_marker("timeout")
+    longest = LONGEST_TEST if mark is None else mark.args[0] or None
     with asyncio.Runner(loop_factory=LOOPS[way.loop if way else "uvloop"]) as runner:
         runner.run(_bounded(pyfuncitem.obj, arguments, longest))
     return True

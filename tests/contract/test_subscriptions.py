@@ -27,6 +27,7 @@ async def test_what_is_published_in_the_instant_after_the_confirmation_arrives(g
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 async def test_it_arrives_thousands_of_times(ground: Ground) -> None:
     await heard_at_once(ground, ground.service.many)
 

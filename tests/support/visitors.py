@@ -179,7 +179,9 @@ class Visitor:
         self._packet = None
         if packet.kind in (3, 6):
             assert packet.number is not None
-            self._calls.pop(packet.number).set_result(packet.args)
+            call = self._calls.pop(packet.number)
+            if not call.done():  # who asked may have given up
+                call.set_result(packet.args)
             return
         if packet.args[0] == FENCE:
             tag, number = packet.args[1]

@@ -12,7 +12,7 @@ import pytest
 from roomcast.drivers.blocking.metrics_listener import MAX_CONNECTIONS, MAX_HEAD, MetricsListener
 from roomcast.drivers.blocking.server import Server
 from roomcast.errors import SettingsError
-from tests.support.descriptors import open_descriptors
+from tests.support.descriptors import leaves_none_open
 from tests.support.patience import PATIENCE
 from tests.support.raw_http import request
 
@@ -132,19 +132,13 @@ def test_no_port_is_free(sio: Server, listener: MetricsListener) -> None:
 
 def test_closing_leaves_nothing(sio: Server) -> None:
     sio.start()
-    before = open_descriptors()
-    listener = sio.serve_metrics(0)
-    with connect(listener):
-        listener.close()
-    _eventually(lambda: open_descriptors() <= before)
 
+    def serve() -> None:
+        listener = sio.serve_metrics(0)
+        with connect(listener):
+            listener.close()
 
-def _eventually(condition: Any) -> None:
-    for _ in range(int(PATIENCE * 100)):
-        if condition():
-            return
-        STEP.wait(0.01)
-    raise AssertionError("still not so")
+    leaves_none_open(serve)
 
 
 def test_one_that_goes_before_it_is_accepted(sio: Server, listener: MetricsListener) -> None:
