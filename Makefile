@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 help:
 	@echo "make up         install, start the chat example: two nodes, http://127.0.0.1:$(PORT) and the port after it"
 	@echo "make test       install, run the suite (two processes; 10 minutes on 2 cores)"
-	@echo "make test-all   the long matrices and official suites as well (60 minutes at most)"
+	@echo "make test-all   the long matrices and official suites as well (75 minutes on 2 cores)"
 	@echo "make soak       what must stay green when repeated; by hand"
 	@echo "make faults     what goes wrong in clusters, at length; by hand, on a quiet machine"
 	@echo "make compose-trial  docker-compose.yml in real containers; by hand"
