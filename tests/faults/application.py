@@ -20,7 +20,11 @@ if every := os.environ.get("FAULTS_REQUEUE"):
 
     requeue(int(every))
 
-sio = roomcast.AsyncServer(cors_allowed_origins="*", **json.loads(os.environ.get("FAULTS_OPTIONS", "{}")))
+# The members of all nodes are one process, which reads late on a busy machine; slow clients are not what this is about.
+PATIENT = {"max_backlog_bytes": 64 * 1024 * 1024, "max_backlog_packets": 100_000}
+
+options = PATIENT | json.loads(os.environ.get("FAULTS_OPTIONS", "{}"))
+sio = roomcast.AsyncServer(cors_allowed_origins="*", **options)
 app = roomcast.ASGIApp(sio)
 
 SAID = "m"  # the event that carries traffic: [emitter, room, number, padding]

@@ -17,7 +17,7 @@ LIMIT = "pubsub 1mb 512kb 5"
 USUAL = "pubsub 32mb 8mb 60"
 PADDING = 10_000
 BURST = 8
-"""Messages to each room in one go: a client takes them before its node would call it slow."""
+"""Messages to each room in one go."""
 FROZEN = 10.0
 
 

@@ -209,12 +209,19 @@ def test_one_timer_serves_the_heartbeats_of_everybody() -> None:
     run(scenario)
 
 
+# What copies a table does so every time; a thread of another test's that allocates meanwhile does not.
+TRIES = 3
+
+
 @pytest.mark.parametrize("handler", ["none", "plain", "prompt"])
 def test_a_disconnect_costs_the_same_however_many_stay(handler: str) -> None:
     small, large = disconnecting(100, handler), disconnecting(2_000, handler)
     assert small.bytecodes > 1_000, "it is counted at all"
     assert large.bytecodes <= small.bytecodes * 1.02
-    assert large.peak <= small.peak + 2_048
+    peaks = [large.peak]
+    while peaks[-1] > small.peak + 2_048 and len(peaks) < TRIES:
+        peaks.append(disconnecting(2_000, handler).peak)
+    assert peaks[-1] <= small.peak + 2_048, peaks
 
 
 def disconnecting(number: int, handler: str) -> Work:
