@@ -75,7 +75,7 @@ class Outbox:
 
     def __init__(self, flusher: Flusher, sink: Sink, owner: Any, paused: bool = False) -> None:
         self.frames: tuple[bytes, ...] | list[bytes] = NOTHING
-        """A list of its own, or a tuple that it shares with others."""
+        """A list of its own, or a tuple of one unit that it shares with others."""
         self.flusher = flusher
         self.sink = sink
         self.owner = owner

@@ -1,4 +1,4 @@
-"""What a cluster does when its broker goes and comes back: what waits, what is lost and confessed (cluster.md 5, 7)."""
+"""What a cluster does when its broker goes and comes back: what waits, is lost, is confessed (cluster.md 7, 10)."""
 
 from __future__ import annotations
 
